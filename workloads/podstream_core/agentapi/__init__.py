@@ -1,0 +1,27 @@
+"""What operator, router and agent say to each other (docs/adr/0002-contract.md)."""
+
+from podstream_core.agentapi.messages import (
+    AgentPhase,
+    AgentState,
+    Assignment,
+    AssignRequest,
+    ConnectionGrant,
+    ConnectionInfo,
+    ErrorBody,
+    Failure,
+    Protocol,
+    SessionRef,
+)
+
+__all__ = [
+    "AgentPhase",
+    "AgentState",
+    "AssignRequest",
+    "Assignment",
+    "ConnectionGrant",
+    "ConnectionInfo",
+    "ErrorBody",
+    "Failure",
+    "Protocol",
+    "SessionRef",
+]

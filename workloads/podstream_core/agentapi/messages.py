@@ -1,0 +1,123 @@
+"""Bodies and claims of the agent's APIs, as frozen values (camelCase JSON)."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from podstream_core.api.base import ApiValue
+from podstream_core.api.session import SessionKey, SessionSpec
+from podstream_core.api.status import Results, Timeline
+
+
+class SessionRef(ApiValue, frozen=True, kw_only=True):
+    """Which session a pod works for."""
+
+    namespace: str
+    name: str
+    uid: str
+
+    @property
+    def key(self) -> SessionKey:
+        """Namespace and name."""
+        return SessionKey(self.namespace, self.name)
+
+
+class AssignRequest(ApiValue, frozen=True, kw_only=True):
+    """Body of `POST /assign`."""
+
+    token: str
+    """JWT of type ASSIGNMENT whose claims are an `Assignment`."""
+
+
+class Assignment(ApiValue, frozen=True, kw_only=True):
+    """Claims of an assignment token, beside the registered ones."""
+
+    assignment_id: str
+    """The session's UID when the operator assigns."""
+    session: SessionRef
+    spec: SessionSpec
+
+
+class Protocol(StrEnum):
+    """How a client speaks to its session."""
+
+    WHEP = "WHEP"
+    SIGNALLING = "Signalling"
+    """Newline-JSON WebRTC signalling over TCP; the server offers."""
+
+
+class ConnectionGrant(ApiValue, frozen=True, kw_only=True):
+    """Claims of a connection token: the router vouches for this client."""
+
+    session_uid: str
+    workload: str
+    role: str
+    protocol: Protocol
+    holder: str
+    """Stable for one client: digest of its token, or random where access is public."""
+    client_address: str = ""
+    """For logs and status; never used for decisions."""
+
+
+class ConnectionInfo(ApiValue, frozen=True, kw_only=True):
+    """A slot that is taken."""
+
+    id: str
+    workload: str
+    role: str
+    protocol: Protocol
+    since: datetime
+    connected: bool
+    """False while the slot is only reserved for a client that may return."""
+    client_address: str = ""
+
+
+class AgentPhase(StrEnum):
+    """Where an agent stands."""
+
+    IDLE = "Idle"
+    """Up, not assigned."""
+    STARTING = "Starting"
+    """Assigned, workloads not ready yet."""
+    READY = "Ready"
+    """A client can connect."""
+    CONNECTED = "Connected"
+    """At least one slot is taken (also while its client may return)."""
+    DRAINING = "Draining"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether results are final."""
+        return self in (AgentPhase.COMPLETED, AgentPhase.FAILED)
+
+
+class Failure(ApiValue, frozen=True, kw_only=True):
+    """Why a session failed."""
+
+    reason: str
+    """CamelCase, as in conditions: WorkloadCrashed, SpecRejected, Drained."""
+    message: str
+
+
+class AgentState(ApiValue, frozen=True, kw_only=True):
+    """Body of `GET /state` and of a successful `POST /assign`."""
+
+    pod_uid: str
+    phase: AgentPhase
+    assignment_id: str | None = None
+    session: SessionRef | None = None
+    failure: Failure | None = None
+    timeline: Timeline = Timeline()
+    """Filled from assignedAt on; appliedAt and podReadyAt are the operator's."""
+    connections: list[ConnectionInfo] = []
+    results: Results | None = None
+
+
+class ErrorBody(ApiValue, frozen=True, kw_only=True):
+    """Body of every refusal: `error` is a stable CamelCase code, `message` says what to do."""
+
+    error: str
+    message: str
+    details: dict[str, Any] | None = None

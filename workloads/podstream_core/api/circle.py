@@ -1,0 +1,93 @@
+"""The circle workload: a ball streamed over WebRTC and scored against its true position."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from podstream_core.api.base import ApiValue
+
+HexColor = Annotated[str, Meta(pattern="^#[0-9a-fA-F]{6}$")]
+
+
+class Codec(StrEnum):
+    """Video codec that the server prefers; the other one serves clients that lack it."""
+
+    H264 = "H264"
+    VP8 = "VP8"
+
+
+class Ball(ApiValue, frozen=True, kw_only=True):
+    """The ball and its law of motion."""
+
+    radius: Annotated[int, Meta(ge=4, le=500)] = 20
+    """Pixels."""
+    speed: Annotated[float, Meta(ge=0, le=100)] = 3
+    """Pixels per frame along each axis."""
+    color: HexColor | None = None
+    """RGB; without it a colour is drawn at random (`Random`) or pure green (`Fixed`)."""
+    motion: Literal["Random", "Fixed"] = "Random"
+    """`Random`: start, direction and per-axis speed (0.5-1.5 times `speed`) are drawn per session.
+
+    `Fixed`: from (radius, radius) towards the lower right at exactly `speed`.
+    """
+
+
+class Estimator(ApiValue, frozen=True, kw_only=True):
+    """How the built-in client finds the ball."""
+
+    method: Literal["Moments", "Hough"] = "Moments"
+    dp: Annotated[float, Meta(ge=1, le=20)] = 6
+    """Inverse accumulator resolution of `cv2.HoughCircles`."""
+    min_dist: Annotated[float, Meta(ge=1, le=4096)] = 8
+    """Minimum distance between circle centres of `cv2.HoughCircles`, pixels."""
+
+
+class Circle(ApiValue, frozen=True, kw_only=True):
+    """`spec.circle`."""
+
+    width: Annotated[int, Meta(ge=64, le=3840, multiple_of=2)] = 640
+    height: Annotated[int, Meta(ge=64, le=2160, multiple_of=2)] = 480
+    fps: Annotated[int, Meta(ge=1, le=120)] = 30
+    codec: Codec = Codec.H264
+    ball: Ball = Ball()
+    frames: Annotated[int, Meta(ge=0, le=10_000_000)] = 0
+    """Scored frames after which the workload is done; 0: until the client leaves."""
+    estimator: Estimator = Estimator()
+    log_estimates: bool = False
+    """Log truth, estimate and RMSE of every estimate in the session pod."""
+
+
+class LatencyMs(ApiValue, frozen=True, kw_only=True):
+    """Percentiles of a latency in milliseconds."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+class CircleResults(ApiValue, frozen=True, kw_only=True):
+    """`status.results.circle`. Distances in pixels of the streamed picture."""
+
+    codec: Codec | None = None
+    """Codec that was negotiated."""
+    frames_sent: int = 0
+    frames_skipped: int = 0
+    """Frames that the clock asked for but the sender was too late for."""
+    frames_scored: int = 0
+    frames_unmatched: int = 0
+    """Estimates whose frame id was never sent, was already scored, or is too old."""
+    frames_missed: int = 0
+    """Frames for which the client reported that it saw no ball."""
+    loss_ratio: float | None = None
+    """Share of sent frames that were neither scored nor reported as missed, 0..1."""
+    rmse_px: float | None = None
+    """Root of the mean over frames of (dx² + dy²)/2, as the original ball tracker defines it."""
+    rmse_euclidean_px: float | None = None
+    """Root of the mean over frames of dx² + dy²."""
+    error_p95_px: float | None = None
+    """95th percentile of the Euclidean error."""
+    fps: float | None = None
+    """Scored frames per second between the first and the last scored frame."""
+    latency_ms: LatencyMs | None = None
+    """From the moment a frame was drawn to the arrival of its estimate."""

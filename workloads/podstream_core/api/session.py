@@ -1,0 +1,146 @@
+"""StreamSession: metadata, spec and status as frozen values."""
+
+import re
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, NamedTuple, Self
+
+from msgspec import Meta, field
+
+from podstream_core.api.base import ApiValue
+from podstream_core.api.circle import Circle
+from podstream_core.api.status import SessionStatus
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
+
+
+class SessionKey(NamedTuple):
+    """Identity of a session for queues, routes and log lines."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `namespace/name`.
+
+        Raises:
+            ValueError: the text is not two DNS labels with a slash between them.
+        """
+        namespace, slash, name = text.partition("/")
+        if not slash or not _NAME.match(namespace) or not _NAME.match(name):
+            raise ValueError(f"{text!r} is not namespace/name")
+        return cls(namespace, name)
+
+
+class AccessMode(StrEnum):
+    """Who may connect."""
+
+    TOKEN = "Token"
+    """Whoever holds the token in the session's Secret."""
+    PUBLIC = "Public"
+    """Anyone: the first connection claims the pod."""
+
+
+class Access(ApiValue, frozen=True, kw_only=True):
+    """`spec.access`."""
+
+    mode: AccessMode = AccessMode.TOKEN
+
+
+class Client(ApiValue, frozen=True, kw_only=True):
+    """`spec.client`."""
+
+    built_in: bool = False
+    """Run a headless client pod that connects through the router."""
+
+
+class RestartPolicy(StrEnum):
+    """What happens when the session's pod is lost before the session has ended."""
+
+    NEVER = "Never"
+    ON_POD_LOSS = "OnPodLoss"
+    """One replacement pod."""
+
+
+class Resources(ApiValue, frozen=True, kw_only=True):
+    """Requests and limits of the session container, as Kubernetes quantities."""
+
+    requests: dict[str, str | int] = {}
+    limits: dict[str, str | int] = {}
+
+
+class Pod(ApiValue, frozen=True, kw_only=True):
+    """`spec.pod`: the only pod settings a session may choose. Never an open PodSpec."""
+
+    resources: Resources | None = None
+    node_selector: dict[str, str] = {}
+    tolerations: list[dict[str, Any]] = []
+    affinity: dict[str, Any] | None = None
+    topology_spread_constraints: list[dict[str, Any]] = []
+    priority_class_name: str | None = None
+    runtime_class_name: str | None = None
+    image_pull_secrets: list[dict[str, str]] = []
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+
+
+class SessionSpec(ApiValue, frozen=True, kw_only=True):
+    """`spec` of a StreamSession."""
+
+    circle: Circle | None = None
+    client: Client = Client()
+    access: Access = Access()
+    listeners: list[str] = []
+    """Router listeners that lead to this session; `Public` sessions only."""
+    startup_timeout_seconds: Annotated[int, Meta(ge=1, le=3600)] = 60
+    idle_timeout_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 300
+    active_deadline_seconds: Annotated[int, Meta(ge=1, le=604_800)] = 3600
+    ttl_seconds_after_finished: Annotated[int, Meta(ge=0, le=31_536_000)] = 86_400
+    linger_seconds: Annotated[int, Meta(ge=0, le=3600)] = 300
+    """How long the pod serves its artefacts after the session has completed."""
+    reconnect_seconds: Annotated[int, Meta(ge=0, le=3600)] = 10
+    """How long a slot stays reserved for a client that lost its connection."""
+    results_interval_seconds: Annotated[int, Meta(ge=0, le=3600)] = 15
+    """At most one write of live results per interval; 0 switches them off."""
+    restart_policy: RestartPolicy = RestartPolicy.NEVER
+    pod: Pod = Pod()
+
+    @property
+    def workloads(self) -> tuple[str, ...]:
+        """Names of the workloads that are set, in the order of the API."""
+        return tuple(name for name in WORKLOADS if getattr(self, name) is not None)
+
+
+WORKLOADS = ("circle",)
+"""Members of the spec that are workloads."""
+
+
+class Metadata(ApiValue, frozen=True, kw_only=True):
+    """The part of ObjectMeta that podstream reads."""
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int = 0
+    resource_version: str = ""
+    creation_timestamp: datetime | None = None
+    deletion_timestamp: datetime | None = None
+    annotations: dict[str, str] = {}
+    labels: dict[str, str] = {}
+
+
+class StreamSession(ApiValue, frozen=True, kw_only=True):
+    """One client's session."""
+
+    metadata: Metadata
+    spec: SessionSpec
+    status: SessionStatus = field(default_factory=SessionStatus)
+
+    @property
+    def key(self) -> SessionKey:
+        """Namespace and name."""
+        return SessionKey(self.metadata.namespace, self.metadata.name)

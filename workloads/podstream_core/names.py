@@ -1,0 +1,45 @@
+"""Every name that two parts of podstream must agree on: groups, labels, annotations, paths.
+
+Names are API: renaming one is a breaking change (docs/adr/0002-contract.md).
+"""
+
+from typing import Final
+
+GROUP: Final = "podstream.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+SESSION_KIND: Final = "StreamSession"
+SESSION_PLURAL: Final = "streamsessions"
+
+FIELD_MANAGER: Final = "podstream-operator"
+
+LABEL_SESSION: Final = f"{GROUP}/session"
+"""Name of the StreamSession that a pod or Secret belongs to."""
+LABEL_ROLE: Final = f"{GROUP}/role"
+"""`session` on a server pod, `client` on a built-in client pod."""
+LABEL_SHAPE: Final = f"{GROUP}/pod-shape"
+"""Hash over everything that is fixed when a pod is created."""
+ROLE_SESSION: Final = "session"
+ROLE_CLIENT: Final = "client"
+
+LABEL_NAME: Final = "app.kubernetes.io/name"
+LABEL_PART_OF: Final = "app.kubernetes.io/part-of"
+LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+
+AGENT_CONTAINER: Final = "session"
+CLIENT_CONTAINER: Final = "client"
+
+SECRET_TOKEN_KEY: Final = "token"
+"""Key of the client's token inside the session's access Secret."""
+
+ENV_POD_UID: Final = "POD_UID"
+ENV_POD_NAME: Final = "POD_NAME"
+ENV_POD_NAMESPACE: Final = "POD_NAMESPACE"
+ENV_POD_IP: Final = "POD_IP"
+ENV_PUBLIC_KEYS: Final = "PODSTREAM_PUBLIC_KEYS"
+"""JWK set with the installation's public keys, as JSON."""
+
+TERMINATION_MESSAGE_PATH: Final = "/dev/termination-log"
+
+CONNECTION_HEADER: Final = "Podstream-Connection"
+"""Response header of the agent's connect API: the id of the slot that was taken."""
