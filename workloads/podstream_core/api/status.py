@@ -109,7 +109,8 @@ class SessionStatus(ApiValue, frozen=True, kw_only=True):
     reason: str | None = None
     """Reason of the terminal phase; stays after clean-up."""
     message: str | None = None
-    workloads: list[str] = []
+    workloads: str | None = None
+    """Names of the spec's workloads, joined by commas: a printer column shows no list."""
     conditions: list[Condition] = []
     endpoints: list[Endpoint] = []
     pod: PodStatus | None = None
