@@ -1,0 +1,32 @@
+"""Installs the chart from the checkout on a platform."""
+
+from collections.abc import Mapping, Sequence
+
+from podstream_dev.platforms import Platform
+from podstream_dev.shell import ROOT, capture, show, step
+
+RELEASE = "podstream"
+NAMESPACE = "podstream"
+
+
+def install(
+    platform: Platform, *, env: Mapping[str, str], extra: Sequence[str] = (), timeout: str = "180s"
+) -> None:
+    """`helm upgrade --install`, after the CRDs (a chart never upgrades those itself).
+
+    Raises:
+        DevError: the API server refused something or the release did not become ready in time.
+    """
+    values = ["-f", str(platform.values)] if platform.values else []
+    with step("installing the chart"):
+        crds = ["kubectl", "apply", "--server-side", "--force-conflicts"]
+        capture([*crds, "-f", str(ROOT / "crds/streamsession.yaml")], env=env)
+        command = ["helm", "upgrade", "--install", RELEASE, str(ROOT / "helm/podstream")]
+        command += ["--namespace", NAMESPACE, "--create-namespace"]
+        show([*command, *values, *extra, "--wait", "--timeout", timeout], env=env)
+        # A rebuilt image keeps its tag: pods that run must be replaced to run it.
+        restart = ["kubectl", "-n", NAMESPACE, "rollout"]
+        deployments = [f"deploy/{RELEASE}-operator", f"deploy/{RELEASE}-router"]
+        capture([*restart, "restart", *deployments], env=env)
+        for deployment in deployments:
+            capture([*restart, "status", deployment, f"--timeout={timeout}"], env=env)
