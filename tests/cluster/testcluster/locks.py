@@ -1,0 +1,41 @@
+"""Locks between runs of this tool, and atomic publishing of what took long to make."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from testcluster.console import say
+
+
+@contextmanager
+def locked(path: Path, *, doing: str) -> Iterator[None]:
+    """Hold ``path``'s lock; wait for another run and say so. A killed run's lock is free again."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"  waiting: another run is {doing} ({path})")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def published(target: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; it becomes ``target`` only if the body succeeds.
+
+    Hold a lock around it. What an interrupted run left half-made is removed first.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.making")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    try:
+        yield draft
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    os.replace(draft, target)
