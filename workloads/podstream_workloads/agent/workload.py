@@ -193,7 +193,8 @@ class Workload(ABC):
         """Take over a client's TCP connection.
 
         The socket is connected and non-blocking, and nothing was read past the router's preamble.
-        The workload owns it from here on and closes it, also when it raises. Returns once the connection is served by a task of the workload's own.
+        The workload owns it from here on and closes it, also when it raises. Returns once the
+        connection is served by a task of the workload's own.
 
         Raises:
             UnsupportedOffer: the workload does not speak `connection.protocol`.

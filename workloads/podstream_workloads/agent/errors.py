@@ -1,0 +1,16 @@
+"""Why the agent refuses a call: one exception that carries the answer."""
+
+from podstream_core.agentapi import ErrorBody
+
+
+class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
+    """An answer other than success: HTTP status, stable code, cause and fix."""
+
+    def __init__(self, status: int, error: str, message: str) -> None:
+        super().__init__(f"{error}: {message}")
+        self.status = status
+        self.body = ErrorBody(error=error, message=message)
+
+
+class SettingsError(Exception):
+    """The environment lacks something or holds a value that cannot be read."""

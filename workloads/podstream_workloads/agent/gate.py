@@ -1,0 +1,211 @@
+"""Who may connect: slots per (workload, role), kept for a client that comes back.
+
+A slot is taken by a holder, not by a connection: the holder's next connection takes the place of
+the one before, and the slot outlives a lost connection for `reconnect_s`. A connection that was
+never established (no media came up) gives its slot back at once, unless the slot had been
+established before. The gate knows no clock; every call gets `now` in seconds of a monotonic one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from podstream_core.agentapi import ConnectionGrant, ConnectionInfo
+
+
+class SlotKind(NamedTuple):
+    """What is counted."""
+
+    workload: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The connection has a slot."""
+
+    replaces: str | None = None
+    """Connection of the same holder that has lost its slot to this one and must be closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The connection has no slot."""
+
+    error: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What the passing of time has done."""
+
+    expired: tuple[str, ...] = ()
+    """Slots that nobody came back to, by their last connection."""
+    overdue: tuple[str, ...] = ()
+    """Connections that were not established in time; the caller ends and releases them."""
+
+
+@dataclass(slots=True)
+class _Slot:
+    kind: SlotKind
+    grant: ConnectionGrant
+    connection_id: str
+    since: datetime
+    establish_by: float | None
+    """Set while a connection is admitted but not established."""
+    reserved_until: float | None = None
+    """Set while no connection is there."""
+    was_established: bool = False
+
+    @property
+    def is_connected(self) -> bool:
+        return self.reserved_until is None
+
+    @property
+    def deadline(self) -> float | None:
+        return self.establish_by if self.is_connected else self.reserved_until
+
+
+class Gate:
+    """The slots of one session."""
+
+    def __init__(self, *, reconnect_s: float, establish_s: float) -> None:
+        self._reconnect_s = reconnect_s
+        self._establish_s = establish_s
+        self._capacity: dict[SlotKind, int] = {}
+        self._slots: list[_Slot] = []
+        self._was_connected = False
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether a client is connected or may still return."""
+        return bool(self._slots)
+
+    @property
+    def was_connected(self) -> bool:
+        """Whether any connection was ever established."""
+        return self._was_connected
+
+    @property
+    def capacities(self) -> Mapping[SlotKind, int]:
+        """Slots there are, by kind."""
+        return self._capacity
+
+    def add_workload(self, workload: str, *, roles: Mapping[str, int]) -> None:
+        """Open the slots of a workload."""
+        for role, capacity in roles.items():
+            self._capacity[SlotKind(workload, role)] = capacity
+
+    def remove_workload(self, workload: str) -> None:
+        """Close the slots of a workload that is gone, with all who hold them."""
+        self._capacity = {
+            kind: capacity for kind, capacity in self._capacity.items() if kind.workload != workload
+        }
+        self._slots = [slot for slot in self._slots if slot.kind.workload != workload]
+
+    def admit(
+        self, grant: ConnectionGrant, *, connection_id: str, since: datetime, now: float
+    ) -> Admitted | Refused:
+        """Give a connection its slot, or say why not."""
+        kind = SlotKind(grant.workload, grant.role)
+        if kind not in self._capacity:
+            return Refused(
+                "UnknownRole",
+                f"this session has no role {grant.role!r} of workload {grant.workload!r}",
+            )
+        self.tick(now)
+        same_kind = [slot for slot in self._slots if slot.kind == kind]
+        own = next((slot for slot in same_kind if slot.grant.holder == grant.holder), None)
+        establish_by = now + self._establish_s
+        if own is not None:
+            replaces = own.connection_id if own.is_connected else None
+            own.grant, own.connection_id, own.since = grant, connection_id, since
+            own.establish_by, own.reserved_until = establish_by, None
+            return Admitted(replaces)
+        if len(same_kind) >= self._capacity[kind]:
+            return Refused("Busy", self._describe_busy(same_kind, now))
+        self._slots.append(_Slot(kind, grant, connection_id, since, establish_by))
+        return Admitted()
+
+    def establish(self, connection_id: str) -> bool:
+        """Note that media flows; whether the connection has a slot."""
+        slot = self._find(connection_id)
+        if slot is None:
+            return False
+        slot.establish_by = None
+        slot.was_established = self._was_connected = True
+        return True
+
+    def release(self, connection_id: str, *, now: float) -> bool:
+        """The connection is over; whether it had the slot until now.
+
+        A connection that was replaced by its holder's next one has no slot any more.
+        """
+        slot = self._find(connection_id)
+        if slot is None:
+            return False
+        if slot.was_established and self._reconnect_s > 0:
+            slot.establish_by, slot.reserved_until = None, now + self._reconnect_s
+        else:
+            self._slots.remove(slot)
+        return True
+
+    def tick(self, now: float) -> Tick:
+        """Let reservations expire; name the connections that should have been established."""
+        due = [slot for slot in self._slots if slot.deadline is not None and slot.deadline <= now]
+        expired = [slot for slot in due if not slot.is_connected]
+        overdue = [slot for slot in due if slot.is_connected]
+        for slot in expired:
+            self._slots.remove(slot)
+        return Tick(
+            tuple(slot.connection_id for slot in expired),
+            tuple(slot.connection_id for slot in overdue),
+        )
+
+    def next_deadline(self) -> float | None:
+        """When `tick` will have something to do next."""
+        return min(
+            (slot.deadline for slot in self._slots if slot.deadline is not None), default=None
+        )
+
+    def grant_of(self, connection_id: str) -> ConnectionGrant | None:
+        """What the router vouched for, while the connection has its slot and is there."""
+        slot = self._find(connection_id)
+        return None if slot is None else slot.grant
+
+    def connections_of(self, workload: str) -> list[str]:
+        """Connections that are there, of one workload."""
+        return [
+            slot.connection_id
+            for slot in self._slots
+            if slot.kind.workload == workload and slot.is_connected
+        ]
+
+    def connections(self) -> list[ConnectionInfo]:
+        """All slots that are taken, oldest first."""
+        return [
+            ConnectionInfo(
+                id=slot.connection_id,
+                workload=slot.kind.workload,
+                role=slot.kind.role,
+                protocol=slot.grant.protocol,
+                since=slot.since,
+                connected=slot.is_connected,
+                client_address=slot.grant.client_address,
+            )
+            for slot in self._slots
+        ]
+
+    def _find(self, connection_id: str) -> _Slot | None:
+        for slot in self._slots:
+            if slot.connection_id == connection_id and slot.is_connected:
+                return slot
+        return None
+
+    def _describe_busy(self, slots: list[_Slot], now: float) -> str:
+        waits = [slot.reserved_until - now for slot in slots if slot.reserved_until is not None]
+        if waits:
+            return f"the session is kept for its client, who may return for {min(waits):.0f} s more"
+        return "the session has its client already; one connection per pod"
