@@ -66,6 +66,7 @@ test-contracts: $(VENV)/ready ## API, chart, docs and ports agree with each othe
 test-chart: $(VENV)/ready cluster-up ## The chart renders, lints and refuses bad values
 	@eval "$$($(DEV) env)" && $(PY) -m pytest -q -m 'not e2e and not long' tests/chart $(PYTEST)
 test-e2e: $(VENV)/ready cluster-up install ## Real clients against the chart on the cluster
+	@$(DEV) clients
 	@eval "$$($(DEV) env)" && $(PY) -m pytest -q -m 'e2e and not long' $(PYTEST)
 test-long: $(VENV)/ready cluster-up install ## Soak, crash, scale and two-node checks, by hand
 	@eval "$$($(DEV) env)" && $(PY) -m pytest -q -m long --timeout=3600 $(PYTEST)

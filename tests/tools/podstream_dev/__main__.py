@@ -6,7 +6,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from podstream_dev import chart, demo, images
+from podstream_dev import chart, clients, demo, images
 from podstream_dev.platforms import KINDS, choose
 from podstream_dev.shell import ROOT, DevError
 
@@ -41,6 +41,8 @@ def _run(arguments: argparse.Namespace) -> None:
             archives = images.build()
             if arguments.load:
                 platform.load(archives)
+        case "clients":
+            clients.prepare()
         case "install":
             chart.install(platform, env=platform.env())
         case "demo":
@@ -65,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("env", help="export lines: KUBECONFIG and PATH")
     build = commands.add_parser("images", help="build the images that changed")
     build.add_argument("--load", action="store_true", help="and load them into the cluster")
+    commands.add_parser("clients", help="install the clients that end-to-end tests use")
     commands.add_parser("install", help="install or upgrade the chart")
     show = commands.add_parser("demo", help="from nothing to a measured result")
     show.add_argument("--sample", default=str(ROOT / "crds/samples/circle.yaml"))
