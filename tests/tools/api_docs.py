@@ -20,8 +20,8 @@ Schema = dict[str, Any]
 
 _HEADER: Final = """# API reference
 
-Made from `crds/` by `python tests/tools/api_docs.py`; edit the CRDs, not this page. `kubectl explain`
-shows the same text. Samples lie in `crds/samples/`.
+Made from `crds/` by `python tests/tools/api_docs.py`: edit the CRDs, not this page. The text is
+shown by `kubectl explain`. Samples lie in `crds/samples/`.
 """
 
 _BOUNDS: Final = (
