@@ -52,7 +52,8 @@ def recycle_volumes(kubectl: Kubectl, *, all_nodes: Iterable[Node]) -> int:
     released = [
         volume["metadata"]["name"]
         for volume in kubectl.list("persistentvolumes")
-        if volume["metadata"]["name"] in known and volume.get("status", {}).get("phase") == "Released"
+        if volume["metadata"]["name"] in known
+        and volume.get("status", {}).get("phase") == "Released"
     ]
     if not released:
         return 0
@@ -69,5 +70,5 @@ def recycle_volumes(kubectl: Kubectl, *, all_nodes: Iterable[Node]) -> int:
 def dns_answers(instance: Instance) -> bool:
     """Say whether the cluster's DNS answers on its Service address, asked from node 1."""
     netns = instance.node(1).netns_path
-    argv = ["nsenter", f"--net={netns}", "--", sys.executable, "-I", _DNS_PROBE]
-    return run([*argv, DNS_SERVICE_IP, _DNS_NAME], check=False).returncode == 0
+    probe = [sys.executable, "-I", _DNS_PROBE, DNS_SERVICE_IP, _DNS_NAME]
+    return run(["nsenter", f"--net={netns}", "--", *probe], check=False).returncode == 0

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from testcluster import versions
+from testcluster import pipconfig, versions
 from testcluster.archive import ImageConfig, write_image, write_layer
 from testcluster.binaries import build_key
 from testcluster.command import run
 from testcluster.console import say, step
-from testcluster.locks import locked, published
+from testcluster.locks import locked, prune, published
 
 PAUSE_SOURCE = Path(__file__).resolve().parent / "pause" / "pause.c"
 
@@ -32,12 +32,16 @@ _LEFT_OUT = (
 _SLIM_HOOKS = (
     'rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*.bin "$1"/var/log/*',
     'rm -f "$1"/etc/resolv.conf "$1"/etc/hostname',
+    # Where the machine's pip settings are mounted while an image builds; without the folder,
+    # every image would be left with a mount point.
+    f'mkdir -p "$1"{pipconfig.MOUNTED_AT}',
 )
 # The real image has python at /usr/local/bin and lets pip write into it.
 _PYTHON_HOOKS = (
     'rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED',
     'ln -s /usr/bin/python3 "$1"/usr/local/bin/python',
     'ln -s /usr/bin/python3 "$1"/usr/local/bin/python3',
+    'ln -s /usr/bin/python3 "$1"/usr/local/bin/python3.11',
 )
 
 
@@ -76,7 +80,9 @@ def ensure_distribution_images(cache: Path) -> Path:
 
     Takes about a minute, with downloads from the machine's own Debian mirror.
     """
-    recipe = repr((versions.DEBIAN_RELEASE, _PYTHON_PACKAGES, _LEFT_OUT, _SLIM_HOOKS, _PYTHON_HOOKS))
+    recipe = repr(
+        (versions.DEBIAN_RELEASE, _PYTHON_PACKAGES, _LEFT_OUT, _SLIM_HOOKS, _PYTHON_HOOKS)
+    )
     return _ensure(
         cache,
         folder=cache / "images" / f"distribution-{build_key([('recipe', recipe.encode())])}",
@@ -101,6 +107,7 @@ def _ensure(cache: Path, *, folder: Path, make: Callable[[Path], None]) -> Path:
         if not folder.is_dir():
             with published(folder) as draft:
                 make(draft)
+            prune(folder.parent, pattern=f"{folder.name.partition('-')[0]}-*")
     return folder
 
 
@@ -136,11 +143,16 @@ def _make_root(layer: Path, *, packages: str, hooks: tuple[str, ...]) -> None:
     """Write a Debian root file system as a tar, from the machine's own Debian mirror."""
     source = next((path for path in _MIRROR_FILES if path.exists()), None)
     argv = ["mmdebstrap", "--variant=minbase", "--quiet", "--format=tar"]
-    argv += ["--aptopt=Acquire::Languages \"none\""]
+    argv += ['--aptopt=Acquire::Languages "none"']
     argv += [f"--dpkgopt=path-exclude={path}" for path in _LEFT_OUT]
     argv += [f"--customize-hook={hook}" for hook in hooks]
     argv += [f"--include={packages}"] if packages else []
     argv += [versions.DEBIAN_RELEASE, str(layer)]
     argv += [str(source)] if source else []
     environment = {**os.environ, "SOURCE_DATE_EPOCH": "1767225600", "TMPDIR": str(layer.parent)}
-    run(argv, env=environment, timeout_s=1800, fix="Check the machine's Debian mirror: `apt-get update`.")
+    run(
+        argv,
+        env=environment,
+        timeout_s=1800,
+        fix="Check the machine's Debian mirror: `apt-get update`.",
+    )

@@ -20,7 +20,7 @@ from testcluster import versions
 from testcluster.command import run
 from testcluster.console import say, step
 from testcluster.errors import ClusterError
-from testcluster.locks import locked, published
+from testcluster.locks import locked, prune, published
 
 MODULES = Path(__file__).resolve().parent.parent / "modules"
 
@@ -96,11 +96,15 @@ def go_version() -> str:
     """Return Go's version, like ``go1.26.0``. Raises ClusterError when Go is missing or too old."""
     fix = "Install Go 1.26.2 or newer (https://go.dev/dl/) and put it in PATH."
     if shutil.which("go") is None:
-        raise ClusterError("There is no `go` in PATH; the cluster's programs are built with it.", fix=fix)
+        raise ClusterError(
+            "There is no `go` in PATH; the cluster's programs are built with it.", fix=fix
+        )
     version = run(["go", "env", "GOVERSION"], cwd=MODULES).stdout.strip()
     numbers = re.match(r"go(\d+)\.(\d+)(?:\.(\d+))?", version)
     if numbers and tuple(int(part or 0) for part in numbers.groups()) < versions.GO_MINIMUM:
-        raise ClusterError(f"Go is {version}, too old for Kubernetes {versions.KUBERNETES}.", fix=fix)
+        raise ClusterError(
+            f"Go is {version}, too old for Kubernetes {versions.KUBERNETES}.", fix=fix
+        )
     return version
 
 
@@ -129,8 +133,11 @@ def ensure_binaries(cache: Path) -> Path:
                     _go_build(module, draft, log=cache / "log" / f"go-{module.name}.log")
             (draft / "server").rename(draft / "etcd")  # etcd's main package has that name
             if lacking := [name for name in PROGRAMS if not (draft / name).is_file()]:
-                raise ClusterError(f"The build made no {', '.join(lacking)}.", fix="Check modules/*/go.mod.")
+                raise ClusterError(
+                    f"The build made no {', '.join(lacking)}.", fix="Check modules/*/go.mod."
+                )
             _copy_calico_manifests(draft)
+        prune(target.parent, pattern="[0-9a-f]*")
     return target
 
 

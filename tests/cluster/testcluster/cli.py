@@ -6,7 +6,16 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from testcluster import environment, imagebuild, images, lifecycle, nodeloss, state, status, teardown
+from testcluster import (
+    environment,
+    imagebuild,
+    images,
+    lifecycle,
+    nodeloss,
+    state,
+    status,
+    teardown,
+)
 from testcluster.baseimages import ensure_distribution_images, ensure_system_images, find_base_image
 from testcluster.binaries import binaries_folder, ensure_binaries
 from testcluster.console import put, say, step
@@ -135,7 +144,9 @@ def _load(instance: Instance, arguments: argparse.Namespace) -> int:
     lifecycle.require_root()
     running = state.load(instance)
     if running is None:
-        raise ClusterError("No cluster is up to load images into.", fix="Run `testcluster up` first.")
+        raise ClusterError(
+            "No cluster is up to load images into.", fix="Run `testcluster up` first."
+        )
     archives = []
     for name in arguments.image:
         base = find_base_image(name, cache=instance.cache, binaries=Path(running.binaries))
@@ -176,4 +187,6 @@ def _image(instance: Instance, arguments: argparse.Namespace) -> int:
 
 def _alone(instance: Instance) -> contextlib.AbstractContextManager[None]:
     """Hold the instance's lock: two commands that change one cluster never overlap."""
-    return locked(instance.work.with_name(f"{instance.work.name}.lock"), doing="changing the cluster")
+    return locked(
+        instance.work.with_name(f"{instance.work.name}.lock"), doing="changing the cluster"
+    )

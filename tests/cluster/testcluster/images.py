@@ -32,4 +32,7 @@ def load(archives: Sequence[Path], *, nodes: Sequence[Node]) -> None:
 
 def _import(archive: Path, node: Node) -> None:
     argv = ["ctr", f"--address={node.socket}", "--namespace=k8s.io", "images", "import"]
-    run([*argv, archive.absolute()], fix=f"Does containerd run? `testcluster logs containerd-{node.index}`")
+    run(
+        [*argv, archive.absolute()],
+        fix=f"Does containerd run? `testcluster logs containerd-{node.index}`",
+    )

@@ -159,7 +159,9 @@ def cache_root(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the cache folder, absolute: nsenter changes the working directory to /."""
     if explicit := environ.get("PODSTREAM_CACHE"):
         return Path(explicit).absolute()
-    base = environ.get("XDG_CACHE_HOME") or str(Path(environ.get("HOME") or "~").expanduser() / ".cache")
+    base = environ.get("XDG_CACHE_HOME") or str(
+        Path(environ.get("HOME") or "~").expanduser() / ".cache"
+    )
     return Path(base).absolute() / "podstream"
 
 

@@ -19,7 +19,11 @@ class Kubectl:
     binaries: Path
 
     def __call__(
-        self, *arguments: str | Path, stdin: str | None = None, check: bool = True, timeout_s: float = 60
+        self,
+        *arguments: str | Path,
+        stdin: str | None = None,
+        check: bool = True,
+        timeout_s: float = 60,
     ) -> subprocess.CompletedProcess[str]:
         """Run kubectl. Raises ClusterError if it fails while ``check`` is set."""
         argv = [self.binaries / "kubectl", f"--kubeconfig={self.instance.kubeconfig}", *arguments]
@@ -35,5 +39,7 @@ class Kubectl:
 
     def list(self, kind: str, *options: str) -> Sequence[dict[str, Any]]:
         """Return the objects of a kind."""
-        items: list[dict[str, Any]] = json.loads(self("get", kind, "--output=json", *options).stdout)["items"]
+        items: list[dict[str, Any]] = json.loads(
+            self("get", kind, "--output=json", *options).stdout
+        )["items"]
         return items

@@ -5,7 +5,18 @@ import resource
 import shutil
 from pathlib import Path
 
-from testcluster import addons, config, daemons, images, machine, nodes, pki, processes, state, teardown
+from testcluster import (
+    addons,
+    config,
+    daemons,
+    images,
+    machine,
+    nodes,
+    pki,
+    processes,
+    state,
+    teardown,
+)
 from testcluster.baseimages import COREDNS, PAUSE, ensure_system_images
 from testcluster.binaries import ensure_binaries
 from testcluster.command import wait_until, write_if_changed
@@ -161,7 +172,9 @@ def _prepare(instance: Instance, *, binaries: Path, everyone: list[Node]) -> Non
         write_if_changed(node.work / "kubelet.yaml", kubelet)
         write_if_changed(node.work / "containerd.toml", config.containerd_toml(instance, node))
         write_if_changed(node.work / "proxy.yaml", config.proxy_yaml(instance, node))
-        write_if_changed(node.work / "cni" / "10-calico.conflist", config.cni_conflist(instance, node))
+        write_if_changed(
+            node.work / "cni" / "10-calico.conflist", config.cni_conflist(instance, node)
+        )
 
 
 def _link_cni_plugins(instance: Instance, binaries: Path) -> None:
@@ -174,14 +187,13 @@ def _link_cni_plugins(instance: Instance, binaries: Path) -> None:
 
 
 def _import_base_images(instance: Instance, *, base_images: Path, everyone: list[Node]) -> None:
-    for node in everyone:
-        daemon = daemons.containerd(instance, node)
-        wait_until(
-            node.socket.exists,
-            what=f"containerd's socket {node.socket}",
-            timeout_s=30,
-            alive=lambda daemon=daemon: processes.check_alive([daemon]),  # type: ignore[misc]
-        )
+    runtimes = [daemons.containerd(instance, node) for node in everyone]
+    wait_until(
+        lambda: all(node.socket.exists() for node in everyone),
+        what="containerd's sockets",
+        timeout_s=30,
+        alive=lambda: processes.check_alive(runtimes),
+    )
     for image in (PAUSE, COREDNS):
         images.import_archive(base_images / image.file_name, nodes=everyone)
 
@@ -221,6 +233,7 @@ def _check_disk(instance: Instance) -> None:
     free_gb = shutil.disk_usage(instance.work).free / 1e9
     if free_gb < _DISK_NEEDED_GB:
         raise ClusterError(
-            f"{instance.work} has {free_gb:.1f} GB left; a cluster needs about {_DISK_NEEDED_GB} GB.",
+            f"{instance.work} has {free_gb:.1f} GB left, too little for a cluster "
+            f"({_DISK_NEEDED_GB} GB).",
             fix="Free some, or set PODSTREAM_CACHE to a larger disk.",
         )

@@ -39,3 +39,10 @@ def published(target: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
         raise
     os.replace(draft, target)
+
+
+def prune(folder: Path, *, pattern: str, keep: int = 3) -> None:
+    """Remove all but the newest ``keep`` entries that earlier versions of a recipe have made."""
+    made = sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in made[keep:]:
+        shutil.rmtree(path, ignore_errors=True)

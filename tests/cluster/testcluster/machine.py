@@ -62,7 +62,11 @@ def release(instance: Instance) -> None:
             _write_setting(name, value)
         if not record.had_felix_folder:
             shutil.rmtree(_FELIX_FOLDER, ignore_errors=True)
-        if not record.had_netns_mount and _NETNS_FOLDER.is_dir() and not any(_NETNS_FOLDER.iterdir()):
+        if (
+            not record.had_netns_mount
+            and _NETNS_FOLDER.is_dir()
+            and not any(_NETNS_FOLDER.iterdir())
+        ):
             # `ip netns add` mounts the folder on itself the first time, and never takes it back.
             while is_mounted(_NETNS_FOLDER):
                 run(["umount", _NETNS_FOLDER])

@@ -63,7 +63,14 @@ def _power_off(instance: Instance, node: Node) -> None:
 def _is_back(kubectl: Kubectl, node: Node, *, since: datetime) -> bool:
     """Say whether the node is ready by word of its own: an old status may still say so."""
     lease = kubectl(
-        "get", "lease", node.name, "-n", "kube-node-lease", "-o", "jsonpath={.spec.renewTime}", check=False
+        "get",
+        "lease",
+        node.name,
+        "-n",
+        "kube-node-lease",
+        "-o",
+        "jsonpath={.spec.renewTime}",
+        check=False,
     )
     if not lease.stdout or datetime.fromisoformat(lease.stdout) < since:
         return False
@@ -78,7 +85,8 @@ def _other_node(instance: Instance, index: int) -> tuple[Node, state.State]:
         raise ClusterError("No cluster is up.", fix="Run `testcluster up --nodes 2` first.")
     if index == 1:
         raise ClusterError(
-            "Node 1 holds the control plane and cannot be stopped alone.", fix="Stop node 2 instead."
+            "Node 1 holds the control plane and cannot be stopped alone.",
+            fix="Stop node 2 instead.",
         )
     if not 1 < index <= running.nodes:
         raise ClusterError(

@@ -70,7 +70,9 @@ def ensure_routes(instance: Instance, node: Node, *, nodes: Iterable[Node]) -> N
     """Set a node's routes; they vanish whenever its link goes down."""
     routes = [f"route replace default via {instance.host_ip}"]
     routes += [
-        f"route replace {other.pod_cidr} via {other.ip}" for other in nodes if other.index != node.index
+        f"route replace {other.pod_cidr} via {other.ip}"
+        for other in nodes
+        if other.index != node.index
     ]
     _ip_batch(*routes, netns=node.netns)
 
@@ -102,8 +104,8 @@ def _check_range_is_free(instance: Instance) -> None:
     if taken:
         raise ClusterError(
             f"The machine already uses {instance.network}.0/24: {taken[0].strip()}",
-            fix="Remove that network, or take another range with PODSTREAM_CLUSTER=b (10.90.0.0/24), "
-            "c (10.91.0.0/24) and so on.",
+            fix="Remove that network, or take another range: PODSTREAM_CLUSTER=b is 10.90.0.0/24, "
+            "c is 10.91.0.0/24 and so on.",
         )
 
 
@@ -135,9 +137,9 @@ def _ensure_mounts(instance: Instance, node: Node) -> None:
         run(["mount", "--make-private", node.run])
     node.mntns_path.touch()
     inner = node.work / "run"
+    argv = ["unshare", f"--mount={node.mntns_path}", "--propagation", "private"]
     run(
-        ["unshare", f"--mount={node.mntns_path}", "--propagation", "private"]
-        + ["sh", "-c", _MOUNT_SCRIPT, "sh", instance.run, inner],
+        [*argv, "sh", "-c", _MOUNT_SCRIPT, "sh", instance.run, inner],
         env={"PATH": SYSTEM_PATH},
         fix="Mount namespaces are needed: run as root, in a container only if it is privileged.",
     )

@@ -60,7 +60,9 @@ def node_certificates(node: Node) -> list[Certificate]:
     """Return a node's certificates: the kubelet as a client and as a server."""
     return [
         Certificate(f"kubelet-{node.index}", f"/O=system:nodes/CN=system:node:{node.name}"),
-        Certificate(f"serving-{node.index}", f"/CN={node.name}", (f"IP:{node.ip}", f"DNS:{node.name}")),
+        Certificate(
+            f"serving-{node.index}", f"/CN={node.name}", (f"IP:{node.ip}", f"DNS:{node.name}")
+        ),
     ]
 
 
@@ -89,10 +91,8 @@ def ensure_pki(instance: Instance, *, nodes: Iterable[Node]) -> None:
 
 def _make_authority(folder: Path) -> None:
     key, certificate = folder / "ca.key", folder / "ca.crt"
-    run(
-        ["openssl", "req", "-x509", *_EC_KEY, "-keyout", key, "-out", certificate]
-        + ["-days", _DAYS, "-subj", "/CN=podstream-test-ca"]
-    )
+    made = ["openssl", "req", "-x509", *_EC_KEY, "-days", _DAYS, "-subj", "/CN=podstream-test-ca"]
+    run([*made, "-keyout", key, "-out", certificate])
     run(["openssl", "genrsa", "-out", folder / "sa.key", "2048"])
     run(["openssl", "rsa", "-in", folder / "sa.key", "-pubout", "-out", folder / "sa.pub"])
 
@@ -101,12 +101,23 @@ def _issue(certificate: Certificate, *, folder: Path) -> None:
     key, request = folder / f"{certificate.name}.key", folder / f"{certificate.name}.csr"
     extensions = folder / f"{certificate.name}.ext"
     extensions.write_text(certificate.extensions)
-    run(["openssl", "req", "-new", *_EC_KEY, "-keyout", key, "-out", request, "-subj", certificate.subject])
     run(
-        ["openssl", "x509", "-req", "-in", request, "-days", _DAYS, "-extfile", extensions]
-        + ["-CA", folder / "ca.crt", "-CAkey", folder / "ca.key", "-CAcreateserial"]
-        + ["-out", folder / f"{certificate.name}.crt"]
+        [
+            "openssl",
+            "req",
+            "-new",
+            *_EC_KEY,
+            "-keyout",
+            key,
+            "-out",
+            request,
+            "-subj",
+            certificate.subject,
+        ]
     )
+    authority = ["-CA", folder / "ca.crt", "-CAkey", folder / "ca.key", "-CAcreateserial"]
+    issued = ["-in", request, "-days", _DAYS, "-extfile", extensions, *authority]
+    run(["openssl", "x509", "-req", *issued, "-out", folder / f"{certificate.name}.crt"])
     request.unlink()
     extensions.unlink()
 

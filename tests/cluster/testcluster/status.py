@@ -48,7 +48,8 @@ def print_log(instance: Instance, name: str | None, *, lines: int) -> None:
         return
     if name not in names:
         raise ClusterError(
-            f"There is no log {name} in {instance.log}.", fix=f"There are: {', '.join(names) or 'none'}."
+            f"There is no log {name} in {instance.log}.",
+            fix=f"There are: {', '.join(names) or 'none'}.",
         )
     text = (instance.log / f"{name}.log").read_text(errors="replace").splitlines()
     for line in text[-lines:] if lines else text:

@@ -22,7 +22,9 @@ _CGROUPS_GONE_WITHIN_S = 10
 
 def remains(instance: Instance) -> list[str]:
     """Return what a cluster has left on the machine, in words; empty when there is nothing."""
-    found = [f"network namespace {node.netns}" for node in _nodes(instance) if node.netns_path.exists()]
+    found = [
+        f"network namespace {node.netns}" for node in _nodes(instance) if node.netns_path.exists()
+    ]
     found += [f"interface {name}" for name in _links(instance)]
     found += [f"mount {point}" for point in _mounts(instance)]
     found += [f"control group {path}" for node in _nodes(instance) for path in _cgroups(node)]
@@ -70,7 +72,9 @@ def kill_processes(instance: Instance, doomed: Iterable[Node]) -> None:
     groups = [node.cgroup for node in listed]
     pid_files = list(instance.run.glob("*.pid")) if instance.run.is_dir() else []
     if {node.index for node in listed} != {node.index for node in _nodes(instance)}:
-        pid_files = [path for path in pid_files for node in listed if path.stem.endswith(f"-{node.index}")]
+        pid_files = [
+            path for path in pid_files for node in listed if path.stem.endswith(f"-{node.index}")
+        ]
 
     def find() -> set[int]:
         by_file = {pid for path in pid_files if (pid := processes.running_pid(path)) is not None}
@@ -104,7 +108,9 @@ def remove_tree(folder: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as exc:
-        raise ClusterError(f"{folder} cannot be removed: {exc}.", fix="Is it still mounted?") from exc
+        raise ClusterError(
+            f"{folder} cannot be removed: {exc}.", fix="Is it still mounted?"
+        ) from exc
 
 
 def remove_mounts(node: Node) -> None:
