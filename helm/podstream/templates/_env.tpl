@@ -1,0 +1,43 @@
+{{/* Environment of the operator beside the shared part. */}}
+{{- define "podstream.operator.env" -}}
+- name: PODSTREAM_HTTP_PORT
+  value: "8081"
+- name: PODSTREAM_SESSION_IMAGE
+  value: {{ include "podstream.image" (dict "root" . "image" .Values.session.image) | quote }}
+- name: PODSTREAM_SESSION_IMAGE_PULL_POLICY
+  value: {{ .Values.session.image.pullPolicy | quote }}
+- name: PODSTREAM_SESSION_RESOURCES
+  value: {{ .Values.session.resources | toJson | quote }}
+- name: PODSTREAM_ROUTER_URL
+  value: {{ include "podstream.clusterUrl" . | quote }}
+- name: PODSTREAM_EXTERNAL_URL
+  value: {{ .Values.externalUrl | default (include "podstream.clusterUrl" .) | trimSuffix "/" | quote }}
+{{- with include "podstream.clusterSignallingAddress" . }}
+- name: PODSTREAM_SIGNALLING_ADDRESS
+  value: {{ $.Values.externalSignallingAddress | default . | quote }}
+- name: PODSTREAM_SIGNALLING_CLUSTER_ADDRESS
+  value: {{ . | quote }}
+{{- end }}
+- name: PODSTREAM_RESYNC_SECONDS
+  value: {{ .Values.operator.resyncSeconds | quote }}
+{{- end -}}
+
+{{/* Environment of the router beside the shared part. */}}
+{{- define "podstream.router.env" -}}
+- name: POD_IP
+  valueFrom: {fieldRef: {fieldPath: status.podIP}}
+- name: PODSTREAM_LISTENERS
+  value: {{ include "podstream.listeners" . | quote }}
+- name: PODSTREAM_MEDIA_PORT
+  value: {{ .Values.router.media.port | quote }}
+- name: PODSTREAM_MEDIA_ADVERTISE
+  value: {{ include "podstream.mediaAdvertise" . | quote }}
+- name: PODSTREAM_OPERATOR_URL
+  value: {{ printf "http://%s:8081" (include "podstream.operator.host" .) | quote }}
+- name: PODSTREAM_HOLD_TIMEOUT_SECONDS
+  value: {{ .Values.router.holdTimeoutSeconds | quote }}
+- name: PODSTREAM_DRAIN_SECONDS
+  value: {{ .Values.router.drainSeconds | quote }}
+- name: PODSTREAM_ADMIN_PORT
+  value: "8082"
+{{- end -}}
