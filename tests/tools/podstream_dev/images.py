@@ -48,7 +48,7 @@ def source_files() -> Iterator[Path]:
             yield path
             continue
         for file in sorted(path.rglob("*")):
-            if file.is_file() and "__pycache__" not in file.parts:
+            if file.is_file() and file.suffix != ".pyc" and ".egg-info" not in str(file):
                 yield file
 
 
