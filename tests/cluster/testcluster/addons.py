@@ -70,5 +70,5 @@ def recycle_volumes(kubectl: Kubectl, *, all_nodes: Iterable[Node]) -> int:
 def dns_answers(instance: Instance) -> bool:
     """Say whether the cluster's DNS answers on its Service address, asked from node 1."""
     netns = instance.node(1).netns_path
-    probe = [sys.executable, "-I", _DNS_PROBE, DNS_SERVICE_IP, _DNS_NAME]
+    probe: list[str | Path] = [sys.executable, "-I", _DNS_PROBE, DNS_SERVICE_IP, _DNS_NAME]
     return run(["nsenter", f"--net={netns}", "--", *probe], check=False).returncode == 0

@@ -115,7 +115,13 @@ def _issue(certificate: Certificate, *, folder: Path) -> None:
             certificate.subject,
         ]
     )
-    authority = ["-CA", folder / "ca.crt", "-CAkey", folder / "ca.key", "-CAcreateserial"]
+    authority: list[str | Path] = [
+        "-CA",
+        folder / "ca.crt",
+        "-CAkey",
+        folder / "ca.key",
+        "-CAcreateserial",
+    ]
     issued = ["-in", request, "-days", _DAYS, "-extfile", extensions, *authority]
     run(["openssl", "x509", "-req", *issued, "-out", folder / f"{certificate.name}.crt"])
     request.unlink()
