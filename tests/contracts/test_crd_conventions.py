@@ -1,0 +1,180 @@
+"""The CRD reads like a manual, is bounded, and shows at a glance whether a session worked."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from contracts.crds import load_crd, session_schema, version_of, walk
+
+LIVE = {
+    "startupTimeoutSeconds",
+    "idleTimeoutSeconds",
+    "activeDeadlineSeconds",
+    "ttlSecondsAfterFinished",
+    "resultsIntervalSeconds",
+}
+
+
+def members() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every named member of spec and status."""
+    schema = session_schema()
+    for part in ("spec", "status"):
+        for path, item in walk(schema["properties"][part], path=part):
+            if not path.endswith(("[]", "{}")):
+                yield path, item
+
+
+def test_every_field_is_described() -> None:
+    missing = [path for path, item in members() if len(item.get("description", "")) < 5]
+    assert missing == []
+
+
+def test_descriptions_are_sentences() -> None:
+    wrong = [
+        path
+        for path, item in members()
+        if not item["description"].endswith(".") or "  " in item["description"]
+    ]
+    assert wrong == []
+
+
+def test_descriptions_name_the_default() -> None:
+    """A default that only the schema knows is invisible in `kubectl explain`."""
+    wrong = []
+    for path, item in members():
+        default = item.get("default")
+        if default in (None, {}):
+            continue
+        word = str(default).lower() if isinstance(default, bool) else str(default)
+        text = item["description"].lower()
+        if "default" not in text or word.lower() not in text:
+            wrong.append(path)
+    assert wrong == []
+
+
+def test_everything_a_user_sends_is_bounded() -> None:
+    """Bounds keep objects small and the estimated cost of the rules low."""
+    unbounded = []
+    for path, item in walk(session_schema()["properties"]["spec"], path="spec"):
+        match item.get("type"):
+            case "string":
+                bounded = "enum" in item or "maxLength" in item
+            case "array":
+                bounded = "maxItems" in item
+            case "integer" | "number":
+                bounded = "minimum" in item and "maximum" in item
+            case "object":
+                bounded = "properties" in item or "maxProperties" in item
+            case "boolean":
+                bounded = True
+            case _:
+                bounded = "maxLength" in item
+        if not bounded:
+            unbounded.append(path)
+    assert unbounded == []
+
+
+def test_nothing_is_left_open() -> None:
+    """An open subtree would let a session choose what its pod may do."""
+    text = json.dumps(load_crd())
+    assert "x-kubernetes-preserve-unknown-fields" not in text
+    assert "x-kubernetes-embedded-resource" not in text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "serviceAccountName",
+        "hostNetwork",
+        "hostPID",
+        "hostIPC",
+        "volumes",
+        "containers",
+        "initContainers",
+        "securityContext",
+        "image",
+        "command",
+        "env",
+        "nodeName",
+        "automountServiceAccountToken",
+        "schedulerName",
+    ],
+)
+def test_pod_settings_have_no_way_to_privileges(name: str) -> None:
+    pod = session_schema()["properties"]["spec"]["properties"]["pod"]
+    assert name not in pod["properties"]
+
+
+def test_every_list_says_how_it_merges() -> None:
+    missing = [
+        path
+        for path, item in walk(session_schema(), path="")
+        if item.get("type") == "array" and "x-kubernetes-list-type" not in item
+    ]
+    assert missing == []
+
+
+def test_conditions_are_a_map_by_type() -> None:
+    conditions = session_schema()["properties"]["status"]["properties"]["conditions"]
+    assert conditions["x-kubernetes-list-type"] == "map"
+    assert conditions["x-kubernetes-list-map-keys"] == ["type"]
+
+
+def test_every_member_of_the_spec_is_live_or_guarded() -> None:
+    """A rule per member on spec itself, with has() on both sides: added and removed count too."""
+    spec = session_schema()["properties"]["spec"]
+    rules = {rule["rule"]: rule["message"] for rule in spec["x-kubernetes-validations"]}
+    for name in spec["properties"].keys() - LIVE:
+        rule = (
+            f"has(self.{name}) == has(oldSelf.{name}) && "
+            f"(!has(self.{name}) || self.{name} == oldSelf.{name})"
+        )
+        assert rules[rule].startswith(f"spec.{name} cannot be changed after creation: ")
+    for name in LIVE:
+        assert not any(f"oldSelf.{name}" in rule for rule in rules)
+        assert spec["properties"][name]["description"].endswith("Can be changed.")
+
+
+def test_messages_of_rules_name_the_fix() -> None:
+    rules = [
+        rule
+        for _, item in walk(session_schema(), path="")
+        for rule in item.get("x-kubernetes-validations", [])
+    ]
+    assert len(rules) >= 12
+    verbs = ("set ", "remove ", "use ", "lower ", "delete ", "choose ")
+    assert [rule["message"] for rule in rules if not any(v in rule["message"] for v in verbs)] == []
+
+
+def test_columns_answer_did_it_work() -> None:
+    columns = version_of(load_crd())["additionalPrinterColumns"]
+    shown = [column["name"] for column in columns if not column.get("priority")]
+    wide = [column["name"] for column in columns if column.get("priority")]
+    assert shown == ["Phase", "Workloads", "Pod", "RMSE", "FPS", "Age"]
+    assert wide == ["Endpoint", "Origin", "Reason"]
+
+
+def test_columns_point_at_fields() -> None:
+    schema = session_schema()
+    for column in version_of(load_crd())["additionalPrinterColumns"]:
+        if column["name"] == "Age":
+            continue
+        target = schema
+        for name in column["jsonPath"].removeprefix(".").split("."):
+            target = target["properties"][name.removesuffix("[0]")]
+            target = target.get("items", target)
+        assert target["type"] == column["type"], column["name"]
+
+
+def test_names_and_subresource() -> None:
+    names = load_crd()["spec"]["names"]
+    assert names["shortNames"] == ["strs"]
+    assert names["categories"] == ["podstream"]
+    assert version_of(load_crd())["subresources"] == {"status": {}}
+
+
+def test_crd_fits_client_side_apply() -> None:
+    """kubectl apply keeps the object in an annotation of at most 256 KiB."""
+    assert len(json.dumps(load_crd())) < 128 * 1024

@@ -1,0 +1,23 @@
+"""What is made from another file is up to date."""
+
+import tomllib
+
+import yaml
+
+from contracts.crds import ROOT
+from tools import api_docs, sync_crds
+
+
+def test_chart_carries_the_crds() -> None:
+    changed, stray = sync_crds.plan_copy(sync_crds.SOURCE, target=sync_crds.TARGET)
+    assert (changed, stray) == ({}, []), "run python tests/tools/sync_crds.py"
+
+
+def test_api_page_is_up_to_date() -> None:
+    assert api_docs.TARGET.read_text() == api_docs.render(), "run python tests/tools/api_docs.py"
+
+
+def test_one_version_for_everything() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    chart = yaml.safe_load((ROOT / "helm" / "podstream" / "Chart.yaml").read_text())
+    assert (chart["version"], chart["appVersion"]) == (project, project)
