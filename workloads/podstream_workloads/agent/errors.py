@@ -3,7 +3,7 @@
 from podstream_core.agentapi import ErrorBody
 
 
-class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
+class Refusal(Exception):
     """An answer other than success: HTTP status, stable code, cause and fix."""
 
     def __init__(self, status: int, error: str, message: str) -> None:

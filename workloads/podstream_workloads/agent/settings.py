@@ -39,7 +39,7 @@ class AgentSettings:
     """Workloads whose children start with the pod; `None`: all that are registered."""
     termination_log: Path = Path(names.TERMINATION_MESSAGE_PATH)
     """File of the termination record."""
-    scratch_dir: Path = Path("/tmp")  # noqa: S108 - the pod's emptyDir
+    scratch_dir: Path = Path("/tmp")
     """Folder in which the agent makes a private one: unix sockets, artefacts."""
     confirm_timeout_s: float = 120.0
     """An assigned pod that hears from nobody for so long ends itself."""
@@ -67,9 +67,9 @@ class AgentSettings:
             pod_name=env.get(names.ENV_POD_NAME, ""),
             pod_namespace=env.get(names.ENV_POD_NAMESPACE, ""),
             listen_host=env.get("PODSTREAM_LISTEN_HOST") or None,
-            control_port=_port(env, "PODSTREAM_CONTROL_PORT", cls.control_port),
-            connect_port=_port(env, "PODSTREAM_CONNECT_PORT", cls.connect_port),
-            stream_port=_port(env, "PODSTREAM_STREAM_PORT", cls.stream_port),
+            control_port=_port(env, "PODSTREAM_CONTROL_PORT", ports.AGENT_CONTROL_PORT),
+            connect_port=_port(env, "PODSTREAM_CONNECT_PORT", ports.AGENT_CONNECT_PORT),
+            stream_port=_port(env, "PODSTREAM_STREAM_PORT", ports.AGENT_STREAM_PORT),
             workloads=_names(env.get("PODSTREAM_WORKLOADS")),
             termination_log=Path(
                 env.get("PODSTREAM_TERMINATION_LOG") or names.TERMINATION_MESSAGE_PATH

@@ -72,6 +72,10 @@ class DisconnectCall(ApiValue, frozen=True, kw_only=True):
     connection_id: str
 
 
+class Acknowledged(ApiValue, frozen=True, kw_only=True):
+    """Answer of calls that have nothing to say."""
+
+
 class ArtefactInfo(ApiValue, frozen=True, kw_only=True):
     """A finished file of a workload."""
 

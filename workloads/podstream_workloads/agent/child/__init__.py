@@ -1,0 +1,1 @@
+"""The child process of one workload: loads its class, serves the agent, ends with the agent."""

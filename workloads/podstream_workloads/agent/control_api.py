@@ -1,0 +1,137 @@
+"""The control port: health, metrics, assignment, state, drain, results."""
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from podstream_core.agentapi import AssignRequest, Failure
+from podstream_core.api import Results
+from podstream_core.api.base import ApiValue
+from podstream_workloads.agent.agent import Agent
+from podstream_workloads.agent.errors import Refusal
+from podstream_workloads.agent.httpserver import HttpServer, answer, bearer_token, read_value
+from podstream_workloads.agent.metrics import AgentMetrics
+
+MAX_ASSIGN_BYTES: Final = 256 * 1024
+ARTEFACT_TIMEOUT_S: Final = 600.0
+"""A reader that takes longer for one file is cut off."""
+
+
+_CHUNK_BYTES: Final = 256 * 1024
+
+logger = logging.getLogger(__name__)
+
+
+class DrainRequest(ApiValue, frozen=True, kw_only=True):
+    """Body of `POST /drain`."""
+
+    reason: str = "Drained"
+    message: str = "the session was told to end"
+
+
+class ArtefactItem(ApiValue, frozen=True, kw_only=True):
+    """One artefact of `GET /results`."""
+
+    name: str
+    size: int
+    """Bytes."""
+    sha256: str
+
+
+class ResultsBody(ApiValue, frozen=True, kw_only=True):
+    """Answer of `GET /results`."""
+
+    items: list[ArtefactItem]
+    results: Results | None = None
+
+
+class ControlApi:
+    """Handlers of the control port."""
+
+    def __init__(
+        self, agent: Agent, *, metrics: AgentMetrics, group: asyncio.TaskGroup, timeout_s: float
+    ) -> None:
+        """`timeout_s`: for a request's body."""
+        self._agent = agent
+        self._metrics = metrics
+        self._group = group
+        self._timeout_s = timeout_s
+
+    def add_to(self, server: HttpServer) -> None:
+        """Add the routes."""
+        router = server.app.router
+        router.add_get("/healthz", self._healthz)
+        router.add_get("/readyz", self._healthz)
+        router.add_get("/metrics", self._metrics_text)
+        router.add_post("/assign", self._assign)
+        router.add_get("/state", self._state)
+        router.add_post("/drain", self._drain)
+        router.add_get("/results", self._results)
+        router.add_get("/results/{name}", self._artefact)
+
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        # The port is opened only when assignments are accepted, so alive and ready are one answer.
+        return web.Response(text="ok\n")
+
+    async def _metrics_text(self, _request: web.Request) -> web.Response:
+        body = generate_latest(self._metrics.registry)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _assign(self, request: web.Request) -> web.Response:
+        body = await read_value(request, AssignRequest, timeout_s=self._timeout_s)
+        return answer(self._agent.assign(body.token))
+
+    async def _state(self, request: web.Request) -> web.Response:
+        self._agent.authorize_control(bearer_token(request))
+        return answer(self._agent.state())
+
+    async def _drain(self, request: web.Request) -> web.Response:
+        self._agent.authorize_control(bearer_token(request))
+        order = await read_value(request, DrainRequest, timeout_s=self._timeout_s)
+        failure = Failure(reason=order.reason[:100], message=order.message[:2000])
+        self._group.create_task(self._agent.drain(failure), name="drain")
+        return web.Response(status=202)
+
+    async def _results(self, request: web.Request) -> web.Response:
+        self._agent.authorize_control(bearer_token(request))
+        items = [
+            ArtefactItem(name=item.name, size=item.size, sha256=item.sha256)
+            for item in self._agent.artefacts()
+        ]
+        return answer(ResultsBody(items=items, results=self._agent.state().results))
+
+    async def _artefact(self, request: web.Request) -> web.StreamResponse:
+        self._agent.authorize_control(bearer_token(request))
+        name = request.match_info["name"]
+        found = next((item for item in self._agent.artefacts() if item.name == name), None)
+        # Only files that a workload has named can be read: the name is never used as a path.
+        if found is None or not found.path.is_file():
+            raise Refusal(404, "NoSuchArtefact", f"GET /results lists what there is, not {name!r}")
+        response = web.StreamResponse(headers={"Podstream-Sha256": found.sha256})
+        response.content_type = "application/octet-stream"
+        response.content_length = found.size
+        try:
+            async with asyncio.timeout(ARTEFACT_TIMEOUT_S):
+                await response.prepare(request)
+                await _copy(found.path, response, size=found.size)
+        except (TimeoutError, OSError) as error:
+            logger.warning("artefact %s not sent: %s", name, error or "reader too slow")
+            if request.transport is not None:
+                request.transport.abort()
+        return response
+
+
+async def _copy(path: Path, response: web.StreamResponse, *, size: int) -> None:
+    """Write exactly `size` bytes of a file; reading leaves the loop free."""
+    with await asyncio.to_thread(path.open, "rb") as file:
+        while size > 0:
+            chunk = await asyncio.to_thread(file.read, min(size, _CHUNK_BYTES))
+            if not chunk:
+                raise OSError("the file has become shorter")
+            await response.write(chunk)
+            size -= len(chunk)
