@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.long]
 HTTP_SERVER = "import http.server as h; h.test(h.SimpleHTTPRequestHandler, port=8000)"
 SLEEP = "import time; time.sleep(1e6)"
 TOLERATE = [
-    {"key": f"node.kubernetes.io/{taint}", "operator": "Exists", "tolerationSeconds": 600}
+    {"key": f"node.kubernetes.io/{taint}", "operator": "Exists", "effect": "NoExecute"}
     for taint in ("not-ready", "unreachable")
 ]
 
