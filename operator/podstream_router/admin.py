@@ -1,0 +1,40 @@
+"""Health and metrics, on a port that clients do not reach."""
+
+from collections.abc import Callable, Sequence
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from podstream_router.watch import Watch
+
+
+def build_admin_app(
+    *, watches: Sequence[Watch], registry: CollectorRegistry, is_draining: Callable[[], bool]
+) -> web.Application:
+    """`/healthz` while the process turns, `/readyz` once the routes are known, `/metrics`."""
+
+    async def healthz(_request: web.Request) -> web.Response:
+        return web.json_response({"ok": True})
+
+    async def readyz(_request: web.Request) -> web.Response:
+        missing = [
+            f"{watch.resource.name} in {watch.resource.namespace or 'all namespaces'}"
+            for watch in watches
+            if not watch.synced
+        ]
+        draining = is_draining()
+        ready = not missing and not draining
+        body = {"ready": ready, "unsyncedWatches": missing, "shuttingDown": draining}
+        return web.json_response(body, status=200 if ready else 503)
+
+    async def metrics(_request: web.Request) -> web.Response:
+        return web.Response(
+            body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
+
+    app = web.Application()
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics)
+    return app

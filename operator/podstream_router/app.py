@@ -1,0 +1,225 @@
+"""Wires the router together, runs it, and takes it down in order.
+
+Shutdown: not ready, and nothing new is accepted; held connections are refused so that they go to
+another replica; open ones, and media with them, get the drain timeout; then everything is closed.
+"""
+
+import asyncio
+import logging
+import resource
+import time
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+import aiohttp
+
+from podstream_router.admin import build_admin_app
+from podstream_router.admission import Places, RateLimit
+from podstream_router.advertise import Advertised
+from podstream_router.agent import AgentClient
+from podstream_router.feeds import PodFeed, SessionFeed
+from podstream_router.flows import FlowLimits
+from podstream_router.hints import Hints
+from podstream_router.http import HttpServer, build_app
+from podstream_router.keys import Keys
+from podstream_router.metrics import RouterMetrics
+from podstream_router.placement import Placement
+from podstream_router.relay import MediaRelay
+from podstream_router.results import ResultsHandler
+from podstream_router.routes import RouteTable
+from podstream_router.settings import ALL_NAMESPACES, OPEN_PROTOCOLS, Settings
+from podstream_router.signalling import SignallingListener
+from podstream_router.watch import ApiReader, Watch, pods_in, sessions_in
+from podstream_router.whep import WhepHandlers
+
+logger = logging.getLogger(__name__)
+
+_SPARE_FILES: Final = 256
+
+
+class Router:
+    """All parts of one router process."""
+
+    def __init__(self, settings: Settings, *, api: ApiReader, keys: Keys) -> None:
+        self._settings = settings
+        self._draining = False
+        limits = settings.limits
+        self.metrics = RouterMetrics()
+        self.routes = RouteTable()
+        self.watches = _build_watches(settings, api=api, routes=self.routes, metrics=self.metrics)
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=10),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        self._hints = Hints(self._http, operator_url=settings.operator_url, metrics=self.metrics)
+        self._advertised = Advertised(settings.media_advertise)
+        self._agent = AgentClient(self._http, signers=keys.signers, ports=settings.agent_ports)
+        self._placement = Placement(
+            self.routes, hold_timeout_s=settings.hold_timeout_s, metrics=self.metrics
+        )
+        self.relay = MediaRelay(
+            find_pod=self._find_pod,
+            limits=FlowLimits(
+                total=limits.flows,
+                per_source=limits.tentative_per_source,
+                per_ufrag=limits.tentative_per_ufrag,
+                per_pod=limits.tentative_per_pod,
+                idle_s=settings.flow_idle_s,
+            ),
+            on_flow=self._on_flow,
+        )
+        self.routes.on_pod_gone = lambda pod: self.relay.flows.close_pod(pod.uid)
+        self._held = Places(total=limits.held, per_source=limits.connections_per_source)
+        self._whep = WhepHandlers(
+            routes=self.routes,
+            placement=self._placement,
+            agent=self._agent,
+            client_keys=keys.client,
+            advertised=self._advertised,
+            held=self._held,
+            rate=RateLimit(per_second=limits.requests_per_second, clock=time.monotonic),
+            hints=self._hints,
+            metrics=self.metrics,
+        )
+        app = build_app(cors_origin=settings.cors_origin)
+        self._whep.add_to(app)
+        ResultsHandler(routes=self.routes, agent=self._agent, target=self._whep.target).add_to(app)
+        self._server = HttpServer(app, max_connections=limits.connections)
+        admin = build_admin_app(
+            watches=self.watches,
+            registry=self.metrics.registry,
+            is_draining=lambda: self._draining,
+        )
+        self._admin = HttpServer(admin, max_connections=limits.connections)
+        self._signalling: list[SignallingListener] = []
+        self.ports: dict[str, int] = {}
+        """Ports that are really bound, by listener name, with `admin` and `media`."""
+        self.metrics.observe_routes(self.routes)
+        self.metrics.observe_watches(self.watches, clock=time.monotonic)
+        self.metrics.observe_relay(self.relay)
+        self.metrics.open_connections.labels("HTTP").set_function(
+            lambda: self._server.open_connections
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set, then shut down in order.
+
+        Raises:
+            OSError: a port cannot be bound.
+        """
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(watch.run()) for watch in self.watches]
+            try:
+                await self.start()
+                tasks.append(group.create_task(self._hints.run()))
+                tasks.append(group.create_task(self._advertised.run()))
+                await stop.wait()
+            finally:
+                try:
+                    await self.shutdown()
+                finally:
+                    for task in tasks:
+                        task.cancel()
+
+    async def start(self) -> None:
+        """Open all ports.
+
+        Raises:
+            OSError: a port cannot be bound.
+        """
+        settings = self._settings
+        _allow_open_files(settings.limits.flows + 2 * settings.limits.connections + _SPARE_FILES)
+        await self._advertised.refresh()
+        await self._admin.start()
+        await self._server.start()
+        host = settings.bind_address
+        self.ports["admin"] = await self._admin.listen(host, settings.admin_port)
+        self.relay.open(host, settings.media_port)
+        self.ports["media"] = self.relay.port
+        for listener in settings.listeners:
+            if listener.protocol == "http":
+                self.ports[listener.name] = await self._server.listen(host, listener.bind_port)
+            elif listener.protocol == "signalling":
+                signalling = self._new_signalling(listener.name)
+                self._signalling.append(signalling)
+                self.ports[listener.name] = await signalling.listen(host, listener.bind_port)
+            else:
+                logger.info(
+                    "listener not opened: no workload speaks its protocol yet",
+                    extra={"listener": listener.name, "protocol": listener.protocol},
+                )
+        logger.info("router started", extra={"ports": self.ports, "open": OPEN_PROTOCOLS})
+
+    async def shutdown(self) -> None:
+        """Stop accepting, drain up to the limit, close everything."""
+        drain_s = self._settings.drain_timeout_s
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + drain_s
+        logger.info("router is shutting down", extra={"drain_s": drain_s})
+        self._draining = True
+        self._server.stop_accepting()
+        for listener in self._signalling:
+            listener.stop_accepting()
+        self._placement.drain()
+        closing = [self._server.close(drain_s=drain_s)]
+        closing += [listener.close(drain_s=drain_s) for listener in self._signalling]
+        await asyncio.gather(*closing)
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                await self.relay.idle.wait()
+        self.relay.close()
+        await self._whep.close()
+        await self._admin.close(drain_s=1)
+        await self._http.close()
+        logger.info("router stopped")
+
+    def _new_signalling(self, name: str) -> SignallingListener:
+        limits = self._settings.limits
+        return SignallingListener(
+            name,
+            routes=self.routes,
+            placement=self._placement,
+            agent=self._agent,
+            advertised=self._advertised,
+            held=self._held,
+            open_places=Places(total=limits.connections, per_source=limits.connections_per_source),
+            hints=self._hints,
+            metrics=self.metrics,
+        )
+
+    def _find_pod(self, digest: str) -> tuple[str, str] | None:
+        pod = self.routes.pod_by_digest(digest)
+        return (pod.uid, pod.ip) if pod is not None else None
+
+    def _on_flow(self, pod_uid: str) -> None:
+        pod = self.routes.pod(pod_uid)
+        if pod is not None:
+            self._hints.send(pod.session)
+
+
+def _build_watches(
+    settings: Settings, *, api: ApiReader, routes: RouteTable, metrics: RouterMetrics
+) -> list[Watch]:
+    sessions, pods = SessionFeed(routes), PodFeed(routes)
+    watches: list[Watch] = []
+    for name in settings.namespaces:
+        namespace = None if name == ALL_NAMESPACES else name
+        for what, feed in ((sessions_in(namespace), sessions), (pods_in(namespace), pods)):
+            count = partial(metrics.count_watch_restart, what.name)
+            watches.append(Watch(what, api=api, feed=feed, clock=time.monotonic, on_restart=count))
+    return watches
+
+
+def _allow_open_files(wanted: int) -> None:
+    """Raise the soft limit of file descriptors: each media flow needs one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    target = wanted if hard == unlimited else min(wanted, hard)
+    if soft != unlimited and soft < target:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+    if target < wanted:
+        logger.warning(
+            "the limit of open files is below what PODSTREAM_MAX_* may need",
+            extra={"limit": target, "wanted": wanted},
+        )

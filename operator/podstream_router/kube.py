@@ -1,0 +1,107 @@
+"""Reads from the Kubernetes API: the only module that knows the Kubernetes client."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, Self
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from podstream_router.watch import ApiError, ApiUnreachable
+
+_LIST_TIMEOUT: Final = aiohttp.ClientTimeout(total=60, sock_connect=5, sock_read=30)
+_MAX_LINE: Final = 8 * 2**20
+"""Bytes; etcd refuses objects above 1.5 MiB."""
+_SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+_OK: Final = 200
+
+
+class KubeReader:
+    """GET requests with the credentials of the pod, or of the current kubeconfig context."""
+
+    def __init__(self, api: client.ApiClient) -> None:
+        self._api = api
+
+    @classmethod
+    async def from_environment(cls) -> Self:
+        """Use the pod's service account; outside a cluster the current kubeconfig context."""
+        configuration = client.Configuration()
+        if _SERVICE_ACCOUNT.exists():
+            config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+        else:
+            await config.load_kube_config(  # type: ignore[no-untyped-call]
+                client_configuration=configuration
+            )
+        return cls(client.ApiClient(configuration))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._api.close()  # type: ignore[no-untyped-call]
+
+    async def get(self, path: str, *, query: Mapping[str, str]) -> bytes:
+        """Body of one answer.
+
+        Raises:
+            ApiError: the server refused.
+            ApiUnreachable: no answer.
+        """
+        try:
+            response = await self._open(path, query=query, timeout=_LIST_TIMEOUT)
+            async with response:
+                return await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ApiUnreachable(str(error) or type(error).__name__) from error
+
+    @asynccontextmanager
+    async def lines(
+        self, path: str, *, query: Mapping[str, str], silence_s: float
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Lines of a watch.
+
+        Raises:
+            ApiError: the server refused.
+            ApiUnreachable: no answer, or it broke off or fell silent.
+        """
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=silence_s)
+        try:
+            response = await self._open(path, query=query, timeout=timeout)
+            async with response:
+                yield _split(response.content)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ApiUnreachable(str(error) or type(error).__name__) from error
+
+    async def _open(
+        self, path: str, *, query: Mapping[str, str], timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
+        method, url, headers, _, _ = await self._api.param_serialize(
+            "GET",
+            path,
+            query_params=list(query.items()),
+            header_params={"Accept": "application/json"},
+            auth_settings=["BearerToken"],
+        )
+        answer = await self._api.call_api(
+            method, url, header_params=headers, _request_timeout=timeout
+        )
+        response: aiohttp.ClientResponse = answer.response
+        if response.status != _OK:
+            async with response:
+                text = await response.text(errors="replace")
+            raise ApiError(response.status, text[:500])
+        return response
+
+
+async def _split(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Lines of a stream. Not `readline`, which refuses lines above its buffer size."""
+    buffer = bytearray()
+    async for chunk in content.iter_any():
+        buffer += chunk
+        if b"\n" in chunk:
+            *lines, rest = bytes(buffer).split(b"\n")
+            buffer = bytearray(rest)
+            for line in lines:
+                if line:
+                    yield line
+        if len(buffer) > _MAX_LINE:
+            raise ApiUnreachable(f"a watch event is larger than {_MAX_LINE} bytes")
