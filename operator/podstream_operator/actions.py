@@ -1,0 +1,265 @@
+"""Carrying out what was decided, and remembering what came of it."""
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from podstream_core.agentapi import AgentState
+from podstream_core.api import StreamSession
+from podstream_core.tokens import CLIENT_AUDIENCE, SigningKey, TokenType
+from podstream_operator.agents import AgentClient
+from podstream_operator.clock import Clock
+from podstream_operator.cluster import Body, Cache, KubeClient
+from podstream_operator.decide import (
+    Action,
+    ContactAgent,
+    CreateClient,
+    CreatePod,
+    DeletePod,
+    DeleteSession,
+    DrainAgent,
+    EnsureSecret,
+    SecretVerdict,
+    judge_secret,
+)
+from podstream_operator.errors import ApiConflict, ApiRejected, ApiUnavailable
+from podstream_operator.facts import (
+    AgentReply,
+    AgentUnreachable,
+    Memory,
+    PodFacts,
+    Rejection,
+    SecretFacts,
+    Site,
+)
+from podstream_operator.resources import (
+    SessionImage,
+    build_access_secret,
+    build_client_pod,
+    build_session_pod,
+    secret_name,
+)
+from podstream_operator.status import whep_cluster_url
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Sight:
+    """What one reconcile knows so far; actions that run side by side add to it."""
+
+    memory: Memory
+    agent: AgentReply | None = None
+
+    def remember(self, **changes: Any) -> None:
+        """Change the memory."""
+        self.memory = dataclasses.replace(self.memory, **changes)
+
+
+class Actor:
+    """Carries out actions. Each one may be repeated: it finds what an earlier try has left."""
+
+    def __init__(
+        self,
+        *,
+        kube: KubeClient,
+        agents: AgentClient,
+        cache: Cache,
+        clock: Clock,
+        image: SessionImage,
+        site: Site,
+        client_key: SigningKey,
+    ) -> None:
+        self._kube = kube
+        self._agents = agents
+        self._cache = cache
+        self._clock = clock
+        self._image = image
+        self._site = site
+        self._client_key = client_key
+
+    async def apply(
+        self, actions: Iterable[Action], *, session: StreamSession, sight: Sight
+    ) -> None:
+        """Carry out actions side by side.
+
+        All of them are tried, whichever fails.
+
+        Raises:
+            ApiError: the first failure.
+        """
+        results = await asyncio.gather(
+            *(self._act(action, session=session, sight=sight) for action in actions),
+            return_exceptions=True,
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _act(self, action: Action, *, session: StreamSession, sight: Sight) -> None:
+        namespace = session.metadata.namespace
+        match action:
+            case EnsureSecret():
+                try:
+                    await self._ensure_secret(action, session=session, sight=sight)
+                except ApiRejected as error:
+                    now = self._clock.now()
+                    rejection = Rejection("SecretRejected", error.message, now)
+                    sight.remember(secret_checked_at=now, secret_rejection=rejection)
+            case CreatePod():
+                await self._create_session_pod(action, session=session, sight=sight)
+            case CreateClient():
+                await self._create_client_pod(action, session=session, sight=sight)
+            case ContactAgent():
+                await self._contact(action, session=session, sight=sight)
+            case DrainAgent():
+                sight.remember(drain_started_at=self._clock.now())
+                sight.agent = await self._agents.drain(
+                    action.pod, reason=action.reason, message=action.message
+                )
+            case DeletePod():
+                pod = action.pod
+                await self._kube.delete_pod(namespace, pod.name, uid=pod.uid)
+                # Until the watch shows it: the same decision must not be made again.
+                leaving = dataclasses.replace(pod, deletion_at=self._clock.now())
+                self._cache.put_pod(leaving)
+            case DeleteSession():
+                uid = session.metadata.uid
+                await self._kube.delete_session(namespace, session.metadata.name, uid=uid)
+                self._cache.drop_session(session.key, uid=uid)
+
+    async def _create_session_pod(
+        self, action: CreatePod, *, session: StreamSession, sight: Sight
+    ) -> None:
+        body = build_session_pod(session, image=self._image, restarts=action.restarts)
+        sight.remember(
+            pod_uid=None,
+            contact_at=None,
+            assigned=False,
+            last_state=None,
+            dials=0,
+            silent=0,
+            drain_started_at=None,
+            pod_rejection=None,
+        )
+        rejection = await self._create_pod(body, session=session)
+        sight.remember(pod_rejection=rejection)
+
+    async def _create_client_pod(
+        self, action: CreateClient, *, session: StreamSession, sight: Sight
+    ) -> None:
+        body = build_client_pod(
+            session,
+            image=self._image,
+            url=whep_cluster_url(session, site=self._site),
+            restarts=action.restarts,
+        )
+        sight.remember(client_rejection=await self._create_pod(body, session=session))
+
+    async def _create_pod(self, body: Body, *, session: StreamSession) -> Rejection | None:
+        """Create a pod, or find the one that an earlier try has created."""
+        namespace, name = session.metadata.namespace, body["metadata"]["name"]
+        try:
+            created = await self._kube.create_pod(namespace, body)
+        except ApiConflict:
+            existing = await self._kube.get_pod(namespace, name)
+            if existing is None:
+                raise ApiUnavailable(f"pod {name} went away while it was read") from None
+            created = existing
+        except ApiRejected as error:
+            return Rejection("PodRejected", error.message, self._clock.now())
+        pod = PodFacts.from_body(created)
+        if pod.owner_uid != session.metadata.uid:
+            message = f"a pod named {name} exists that does not belong to this session"
+            return Rejection("PodRejected", message, self._clock.now())
+        self._cache.put_pod(pod)
+        return None
+
+    async def _ensure_secret(
+        self, action: EnsureSecret, *, session: StreamSession, sight: Sight
+    ) -> None:
+        namespace, name = session.metadata.namespace, secret_name(session)
+        uid = session.metadata.uid
+        body = await self._kube.get_secret(namespace, name) if action.check_first else None
+        if body is None:
+            body = await self._create_secret(session, expires_at=action.expires_at)
+        secret = SecretFacts.from_body(body)
+        verdict = judge_secret(secret, session_uid=uid, expires_at=action.expires_at)
+        rejection = None
+        if verdict is SecretVerdict.REPLACE:
+            await self._kube.delete_secret(namespace, name, uid=secret.uid)
+            body = await self._create_secret(session, expires_at=action.expires_at)
+            secret = SecretFacts.from_body(body)
+        elif verdict is SecretVerdict.REFRESH:
+            built = build_access_secret(
+                session, token=self._client_token(session, expires_at=action.expires_at)
+            )
+            await self._kube.patch_secret(namespace, name, patch={"data": built["data"]})
+            secret = dataclasses.replace(secret, expires_at=action.expires_at)
+        elif verdict is SecretVerdict.FOREIGN:
+            message = (
+                f"a Secret named {name} exists that podstream did not make; "
+                "delete it or rename the session"
+            )
+            rejection = Rejection("SecretConflict", message, self._clock.now())
+        sight.remember(
+            secret=secret, secret_checked_at=self._clock.now(), secret_rejection=rejection
+        )
+
+    async def _create_secret(self, session: StreamSession, *, expires_at: datetime) -> Body:
+        namespace, name = session.metadata.namespace, secret_name(session)
+        token = self._client_token(session, expires_at=expires_at)
+        body = build_access_secret(session, token=token)
+        try:
+            return await self._kube.create_secret(namespace, body)
+        except ApiConflict:
+            existing = await self._kube.get_secret(namespace, name)
+            if existing is None:
+                raise ApiUnavailable(f"secret {name} went away while it was read") from None
+            return existing
+
+    def _client_token(self, session: StreamSession, *, expires_at: datetime) -> str:
+        now = self._clock.now()
+        return self._client_key.sign(
+            TokenType.CLIENT,
+            audience=CLIENT_AUDIENCE,
+            subject=session.metadata.uid,
+            lifetime_s=(expires_at - now).total_seconds(),
+            now=now.timestamp(),
+        )
+
+    async def _contact(self, action: ContactAgent, *, session: StreamSession, sight: Sight) -> None:
+        asked_at = self._clock.now()
+        pod = action.pod
+        if action.assign:
+            reply = await self._agents.assign(pod, session=session)
+        else:
+            reply = await self._agents.state(pod)
+        sight.agent = reply
+        memory = sight.memory
+        if memory.pod_uid != pod.uid:
+            memory = dataclasses.replace(
+                memory,
+                pod_uid=pod.uid,
+                contact_at=None,
+                assigned=False,
+                last_state=None,
+                dials=0,
+                silent=0,
+                drain_started_at=None,
+            )
+        memory = dataclasses.replace(memory, dials=memory.dials + 1)
+        if isinstance(reply, AgentUnreachable):
+            sight.memory = dataclasses.replace(memory, silent=memory.silent + 1)
+            return
+        memory = dataclasses.replace(memory, silent=0, contact_at=memory.contact_at or asked_at)
+        if isinstance(reply, AgentState):
+            ours = reply.assignment_id == session.metadata.uid
+            memory = dataclasses.replace(
+                memory, assigned=ours, last_state=reply if ours else memory.last_state
+            )
+        sight.memory = memory

@@ -1,0 +1,26 @@
+"""What the operator asks of an agent. Every outcome is a value; no call raises."""
+
+from typing import Protocol
+
+from podstream_core.api import StreamSession
+from podstream_operator.facts import AgentReply, PodFacts
+
+
+class AgentClient(Protocol):
+    """Calls of the control API (docs/adr/0002-contract.md)."""
+
+    async def assign(self, pod: PodFacts, *, session: StreamSession) -> AgentReply:
+        """Give the session to the pod; a pod that has it already answers with its state."""
+        ...
+
+    async def state(self, pod: PodFacts) -> AgentReply:
+        """Ask for the state. It also tells the agent that somebody knows of it."""
+        ...
+
+    async def drain(self, pod: PodFacts, *, reason: str, message: str) -> AgentReply:
+        """End the session, then ask for the state."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...

@@ -1,0 +1,212 @@
+"""The operator as one object: what it is made of, in which order it starts and stops.
+
+Start: check the API, list everything, serve HTTP, start workers, then let kopf watch.
+Stop (kopf handles SIGTERM and SIGINT): kopf ends its watches, the workers are cancelled where they
+stand, connections are closed. Nothing has to be saved: the next start reads it all again.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator
+from typing import Final
+
+import kopf
+
+from podstream_core.api import SessionKey
+from podstream_operator.agents import AgentClient
+from podstream_operator.clock import Clock
+from podstream_operator.cluster import Cache, KubeClient
+from podstream_operator.errors import ConfigError
+from podstream_operator.events import EventPoster
+from podstream_operator.handlers import EventSink, LoginHandler, build_registry, build_settings
+from podstream_operator.http import OperatorHttp
+from podstream_operator.keys import Keys
+from podstream_operator.metrics import Metrics
+from podstream_operator.poller import poll
+from podstream_operator.reconcile import Reconciler
+from podstream_operator.resources import SessionImage
+from podstream_operator.resync import Resync
+from podstream_operator.settings import OperatorSettings
+from podstream_operator.watchdog import STALLED_AFTER_S, WatchDog
+from podstream_operator.workqueue import WorkQueue
+
+logger = logging.getLogger(__name__)
+
+WORKER_STALLED_AFTER_S: Final = 120.0
+"""A reconcile's calls all have timeouts of seconds: a worker that takes longer hangs."""
+
+
+class Operator:
+    """One operator process."""
+
+    def __init__(
+        self,
+        settings: OperatorSettings,
+        *,
+        keys: Keys,
+        kube: KubeClient,
+        agents: AgentClient,
+        metrics: Metrics,
+        clock: Clock,
+        login: LoginHandler,
+    ) -> None:
+        self._settings = settings
+        self._kube = kube
+        self._agents = agents
+        self._metrics = metrics
+        self._loaded = False
+        self.cache = Cache()
+        self.watchdog = WatchDog()
+        self._events = EventPoster(kube, instance=settings.instance, metrics=metrics)
+        self._reconciler = Reconciler(
+            cache=self.cache,
+            kube=kube,
+            agents=agents,
+            events=self._events,
+            metrics=metrics,
+            clock=clock,
+            image=SessionImage(
+                image=settings.session_image,
+                pull_policy=settings.session_image_pull_policy,
+                requests=settings.session_requests,
+                limits=settings.session_limits,
+                public_keys=keys.public_jwks,
+                log_level=settings.log_level,
+                log_format=settings.log_format,
+            ),
+            site=settings.site,
+            keys=keys,
+        )
+        self.queue: WorkQueue[SessionKey] = WorkQueue(
+            self._reconciler.reconcile,
+            workers=settings.workers,
+            on_result=metrics.reconciled,
+        )
+        metrics.observe_state(
+            queue=self.queue, sessions=lambda: (known.session for known in self.cache.sessions())
+        )
+        self.resync = Resync(
+            kube=kube,
+            cache=self.cache,
+            clock=clock,
+            metrics=metrics,
+            watchdog=self.watchdog,
+            namespaces=settings.namespaces,
+            interval_s=settings.resync_seconds,
+            enqueue=self.queue.add,
+            after=self._reconciler.forget_absent,
+        )
+        self._http = OperatorHttp(
+            live=self._what_is_dead,
+            ready=self._what_is_missing,
+            metrics=metrics.render,
+            knows=lambda key: self.cache.session(key) is not None,
+            hint=self.queue.add,
+        )
+        self._registry = build_registry(
+            EventSink(
+                cache=self.cache,
+                clock=clock,
+                metrics=metrics,
+                watchdog=self.watchdog,
+                enqueue=self.queue.add,
+            ),
+            login=login,
+        )
+        self.http_port = settings.http_port
+        """Port of the HTTP server; the real one once it runs."""
+
+    async def run(self, *, stop: asyncio.Event | None = None) -> None:
+        """Run until a signal comes or `stop` is set.
+
+        Raises:
+            ConfigError: the cluster does not serve StreamSession, or refuses the first list.
+        """
+        await self._check_api()
+        async with self._running_http():
+            await self.resync.load()
+            self._loaded = True
+            logger.info(
+                "operator runs",
+                extra={
+                    "namespaces": ",".join(self._settings.namespaces),
+                    "sessions": len(self.cache),
+                    "http_port": self.http_port,
+                },
+            )
+            async with self._background():
+                # kopf cancels at its end what was started after it: ours is started before.
+                await kopf.operator(
+                    registry=self._registry,
+                    settings=build_settings(),
+                    namespaces=self._settings.namespaces,
+                    standalone=True,
+                    stop_flag=stop,
+                )
+        logger.info("operator stopped")
+
+    async def _check_api(self) -> None:
+        if not await self._kube.has_sessions_api():
+            raise ConfigError(
+                "the cluster does not serve streamsessions.podstream.dev with its status "
+                "subresource: apply the CRDs first (kubectl apply --server-side -f crds/)"
+            )
+
+    @contextlib.asynccontextmanager
+    async def _running_http(self) -> AsyncIterator[None]:
+        self.http_port = await self._http.start(port=self._settings.http_port)
+        try:
+            yield
+        finally:
+            await self._http.stop()
+
+    @contextlib.asynccontextmanager
+    async def _background(self) -> AsyncIterator[None]:
+        """Workers, resync, poller and Events; the end of one of them is the end of all."""
+        works = {
+            "queue": self.queue.run(),
+            "resync": self.resync.run(),
+            "poller": poll(self._reconciler.live, enqueue=self.queue.add),
+            "events": self._events.run(),
+        }
+        main = asyncio.current_task()
+        tasks = [asyncio.create_task(work, name=name) for name, work in works.items()]
+        failures: list[BaseException] = []
+
+        def on_done(task: asyncio.Task[None]) -> None:
+            if not task.cancelled():
+                error = task.exception() or RuntimeError(f"{task.get_name()} ended")
+                logger.error("background work died", exc_info=error)
+                failures.append(error)
+                if main is not None:
+                    main.cancel()
+
+        for task in tasks:
+            task.add_done_callback(on_done)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not failures:
+                raise
+            raise RuntimeError("background work died") from failures[0]
+        finally:
+            for task in tasks:
+                task.remove_done_callback(on_done)
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _what_is_dead(self) -> str | None:
+        """Liveness. Answering at all shows that the loop turns."""
+        stalled_s = self.queue.stalled_s()
+        if self._loaded and stalled_s > WORKER_STALLED_AFTER_S:
+            return f"a worker has not turned for {stalled_s:.0f} s"
+        behind_s = self.watchdog.behind_s(now=time.monotonic())
+        if behind_s > STALLED_AFTER_S:
+            return f"a watch has been missing what lists show for {behind_s:.0f} s"
+        return None
+
+    def _what_is_missing(self) -> str | None:
+        """Readiness."""
+        return None if self._loaded else "the first lists are not complete"

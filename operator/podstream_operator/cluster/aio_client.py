@@ -1,0 +1,219 @@
+"""`KubeClient` on `kubernetes.aio`.
+
+The generated API classes validate every body against pydantic models, which costs most of the
+time of a call and drops fields that the library does not know yet. Bodies here are dicts that were
+built or read as dicts, so the calls go through the library's generic entry (`ApiClient`), which
+brings connection pool, TLS and the refreshed service-account token.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+import aiohttp
+from kubernetes.aio.client import ApiClient, Configuration
+
+from podstream_core import names
+from podstream_operator.cluster.client import Body
+from podstream_operator.errors import ApiConflict, ApiError, ApiRejected, ApiUnavailable
+
+REQUEST_TIMEOUT: Final = aiohttp.ClientTimeout(total=15, sock_connect=5)
+_MERGE_PATCH: Final = "application/merge-patch+json"
+_SESSIONS: Final = f"/apis/{names.API_VERSION}/namespaces/{{namespace}}/{names.SESSION_PLURAL}"
+_PODS: Final = "/api/v1/namespaces/{namespace}/pods"
+_SECRETS: Final = "/api/v1/namespaces/{namespace}/secrets"
+_EVENTS: Final = "/apis/events.k8s.io/v1/namespaces/{namespace}/events"
+
+_NOT_FOUND: Final = 404
+_CONFLICT: Final = 409
+_TOO_MANY: Final = 429
+_TIMEOUT: Final = 408
+_SERVER_ERROR: Final = 500
+_OK: Final = range(200, 300)
+
+
+class CallObserver(Protocol):
+    """Told of every call, for metrics."""
+
+    def __call__(self, *, verb: str, resource: str, code: str) -> None:
+        """`code` is the HTTP status, or `error` where none came."""
+        ...
+
+
+class AioKubeClient:
+    """One connection pool to one API server. Safe to use from many tasks at once."""
+
+    def __init__(self, configuration: Configuration, *, observer: CallObserver) -> None:
+        self._api = ApiClient(configuration)
+        self._api.user_agent = "podstream-operator"
+        self._observer = observer
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._api.close()
+
+    async def has_sessions_api(self) -> bool:
+        """Whether the API server serves StreamSession with its status subresource."""
+        listed = await self._call("GET", f"/apis/{names.API_VERSION}", resource="discovery")
+        served = {item.get("name") for item in (listed or {}).get("resources", [])}
+        return {names.SESSION_PLURAL, f"{names.SESSION_PLURAL}/status"} <= served
+
+    async def list_sessions(self, namespace: str) -> list[Body]:
+        """All StreamSessions of a namespace."""
+        path = _SESSIONS.format(namespace=namespace)
+        return _items(await self._call("GET", path, resource="streamsessions", verb="list"))
+
+    async def list_pods(self, namespace: str) -> list[Body]:
+        """All pods of a namespace that carry the session label."""
+        path = _PODS.format(namespace=namespace)
+        query = {"labelSelector": names.LABEL_SESSION}
+        found = await self._call("GET", path, resource="pods", verb="list", query=query)
+        return _items(found)
+
+    async def patch_session_status(
+        self, namespace: str, name: str, *, uid: str, patch: Mapping[str, Any]
+    ) -> Body | None:
+        """Merge a patch into the status; `None` where the session is gone."""
+        # The UID is a precondition: a session that was made anew under the name is not ours.
+        body = {"metadata": {"uid": uid}, "status": patch}
+        path = f"{_SESSIONS.format(namespace=namespace)}/{name}/status"
+        try:
+            return await self._call(
+                "PATCH",
+                path,
+                resource="streamsessions/status",
+                body=body,
+                content_type=_MERGE_PATCH,
+            )
+        except ApiConflict as conflict:
+            if "UID" in str(conflict):
+                return None
+            raise ApiUnavailable(f"conflict while writing status: {conflict}") from conflict
+
+    async def delete_session(self, namespace: str, name: str, *, uid: str) -> None:
+        """Delete a session in the background."""
+        path = f"{_SESSIONS.format(namespace=namespace)}/{name}"
+        await self._delete(path, resource="streamsessions", uid=uid)
+
+    async def create_pod(self, namespace: str, body: Body) -> Body:
+        """Create a pod."""
+        return await self._create(_PODS.format(namespace=namespace), body, resource="pods")
+
+    async def get_pod(self, namespace: str, name: str) -> Body | None:
+        """Read a pod."""
+        return await self._call(
+            "GET", f"{_PODS.format(namespace=namespace)}/{name}", resource="pods"
+        )
+
+    async def delete_pod(self, namespace: str, name: str, *, uid: str) -> None:
+        """Delete a pod."""
+        await self._delete(f"{_PODS.format(namespace=namespace)}/{name}", resource="pods", uid=uid)
+
+    async def get_secret(self, namespace: str, name: str) -> Body | None:
+        """Read a Secret."""
+        path = f"{_SECRETS.format(namespace=namespace)}/{name}"
+        return await self._call("GET", path, resource="secrets")
+
+    async def create_secret(self, namespace: str, body: Body) -> Body:
+        """Create a Secret."""
+        return await self._create(_SECRETS.format(namespace=namespace), body, resource="secrets")
+
+    async def patch_secret(self, namespace: str, name: str, *, patch: Mapping[str, Any]) -> None:
+        """Merge a patch into a Secret."""
+        path = f"{_SECRETS.format(namespace=namespace)}/{name}"
+        await self._call(
+            "PATCH", path, resource="secrets", body=dict(patch), content_type=_MERGE_PATCH
+        )
+
+    async def delete_secret(self, namespace: str, name: str, *, uid: str) -> None:
+        """Delete a Secret."""
+        path = f"{_SECRETS.format(namespace=namespace)}/{name}"
+        await self._delete(path, resource="secrets", uid=uid)
+
+    async def create_event(self, namespace: str, body: Body) -> None:
+        """Post an Event."""
+        await self._create(_EVENTS.format(namespace=namespace), body, resource="events")
+
+    async def _create(self, path: str, body: Body, *, resource: str) -> Body:
+        created = await self._call("POST", path, resource=resource, body=body)
+        if created is None:
+            raise ApiRejected(status=_NOT_FOUND, reason="NotFound", message=f"no such path: {path}")
+        return created
+
+    async def _delete(self, path: str, *, resource: str, uid: str) -> None:
+        body = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            "preconditions": {"uid": uid},
+        }
+        try:
+            await self._call("DELETE", path, resource=resource, body=body)
+        except ApiConflict:
+            return  # another object has taken the name: ours is gone
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        resource: str,
+        verb: str | None = None,
+        body: Body | None = None,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> Body | None:
+        """Make one call; `None` for 404."""
+        verb = verb or method.lower()
+        code = "error"
+        parameters = dict(query or {})
+        if method in ("POST", "PATCH"):
+            parameters["fieldManager"] = names.FIELD_MANAGER
+        try:
+            request = await self._api.param_serialize(
+                method,
+                path,
+                query_params=list(parameters.items()),
+                header_params={"Accept": "application/json", "Content-Type": content_type},
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            response = await self._api.call_api(*request, _request_timeout=REQUEST_TIMEOUT)
+            content = await response.read()
+            code = str(response.status)
+            return _judge(response.status, content, headers=response.headers)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            cause = str(error) or type(error).__name__
+            raise ApiUnavailable(f"{verb} {resource}: {cause}") from error
+        finally:
+            self._observer(verb=verb, resource=resource, code=code)
+
+
+def _judge(status: int, content: bytes, *, headers: Mapping[str, str]) -> Body | None:
+    try:
+        body = json.loads(content) if content else {}
+    except ValueError:
+        body = {}
+    if not isinstance(body, dict):
+        body = {}
+    if status in _OK:
+        return body
+    if status == _NOT_FOUND:
+        return None
+    raise _failure(status, body, headers=headers)
+
+
+def _failure(status: int, body: Body, *, headers: Mapping[str, str]) -> ApiError:
+    message = str(body.get("message", ""))
+    if status == _CONFLICT:
+        return ApiConflict(message)
+    if status in (_TOO_MANY, _TIMEOUT) or status >= _SERVER_ERROR:
+        wish = headers.get("Retry-After", "")
+        retry_after_s = float(wish) if wish.isdigit() else None
+        return ApiUnavailable(f"HTTP {status}: {message}", retry_after_s=retry_after_s)
+    return ApiRejected(status=status, reason=str(body.get("reason", "")), message=message)
+
+
+def _items(listed: Body | None) -> list[Body]:
+    items = (listed or {}).get("items") or []
+    return [item for item in items if isinstance(item, dict)]

@@ -1,0 +1,62 @@
+"""What this process remembers of a session, and the whole picture that `decide()` gets.
+
+Everything here may be lost: after a restart the memory is empty, and lists, the session's status
+and the agent's own answers bring every decision back.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from podstream_core.agentapi import AgentState
+from podstream_core.api import SessionStatus
+from podstream_operator.facts.agent import AgentReply
+from podstream_operator.facts.pod import PodFacts
+from podstream_operator.facts.secret import SecretFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """The API server refused an object of the session, as a quota or an admission policy does."""
+
+    reason: str
+    message: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Volatile knowledge about one session (by UID)."""
+
+    first_seen_at: datetime
+    """When the session's first event arrived; creation timestamps have whole seconds only."""
+    status: SessionStatus | None = None
+    """What this process wrote last: a status that was edited by hand is repaired from it."""
+    pod_uid: str | None = None
+    """Pod that the members below speak of."""
+    contact_at: datetime | None = None
+    """When its agent answered for the first time."""
+    assigned: bool = False
+    """Its agent has confirmed this session."""
+    last_state: AgentState | None = None
+    dials: int = 0
+    """Calls since the pod appeared that found it not ready; spaces the next ones."""
+    silent: int = 0
+    """Calls in a row without an answer."""
+    drain_started_at: datetime | None = None
+    secret: SecretFacts | None = None
+    secret_checked_at: datetime | None = None
+    pod_rejection: Rejection | None = None
+    client_rejection: Rejection | None = None
+    secret_rejection: Rejection | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """Everything that is known at one moment, beside the session itself."""
+
+    pods: Sequence[PodFacts]
+    """Pods that the session controls, also those that were deleted under our eyes."""
+    memory: Memory
+    agent: AgentReply | None = None
+    """The agent's answer in this very reconcile; `None` until it was asked."""

@@ -1,0 +1,138 @@
+"""The part of a Pod that decisions look at."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from podstream_core import names
+from podstream_operator.facts.secret import controller_uid
+
+_MAIN_CONTAINER = {
+    names.ROLE_SESSION: names.AGENT_CONTAINER,
+    names.ROLE_CLIENT: names.CLIENT_CONTAINER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why a container does not run yet."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Terminated:
+    """How a container ended."""
+
+    reason: str
+    exit_code: int
+    message: str
+    """Termination message as the kubelet kept it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodFacts:
+    """A session or client pod."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str = ""
+    session: str
+    """Name of the session in the labels."""
+    role: str
+    managed: bool = True
+    """Whether the labels name this operator."""
+    owner_uid: str | None
+    """UID of the controller in the owner references."""
+    phase: str = "Pending"
+    reason: str = ""
+    """Reason of a pod that failed as a whole, as `Evicted`."""
+    message: str = ""
+    ip: str | None = None
+    node: str | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    """Start of the container."""
+    deletion_at: datetime | None = None
+    """When a deletion's grace period ends."""
+    unschedulable: str | None = None
+    """The scheduler's message where no node fits."""
+    waiting: Waiting | None = None
+    terminated: Terminated | None = None
+    gone: bool = False
+    """The object was deleted; the rest is its last state."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether no container of the pod runs or will run again (`restartPolicy: Never`)."""
+        return self.phase in ("Succeeded", "Failed") or self.terminated is not None
+
+    @property
+    def exists(self) -> bool:
+        """Whether deleting it would still do something."""
+        return not self.gone and self.deletion_at is None
+
+    @classmethod
+    def from_body(cls, body: dict[str, Any]) -> Self:
+        """Read a Pod. Members that the API server leaves out are taken as unset."""
+        metadata = body["metadata"]
+        labels = metadata.get("labels") or {}
+        status = body.get("status") or {}
+        role = labels.get(names.LABEL_ROLE, "")
+        state = _container_state(status, container=_MAIN_CONTAINER.get(role, ""))
+        waiting = state.get("waiting")
+        terminated = state.get("terminated")
+        return cls(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            uid=metadata["uid"],
+            resource_version=metadata.get("resourceVersion", ""),
+            session=labels.get(names.LABEL_SESSION, ""),
+            role=role,
+            managed=labels.get(names.LABEL_MANAGED_BY) == names.FIELD_MANAGER,
+            owner_uid=controller_uid(metadata),
+            phase=status.get("phase", "Pending"),
+            reason=status.get("reason", ""),
+            message=status.get("message", ""),
+            ip=status.get("podIP"),
+            node=(body.get("spec") or {}).get("nodeName"),
+            created_at=_time(metadata.get("creationTimestamp")),
+            started_at=_time((state.get("running") or {}).get("startedAt")),
+            deletion_at=_time(metadata.get("deletionTimestamp")),
+            unschedulable=_unschedulable(status),
+            waiting=Waiting(waiting.get("reason", ""), waiting.get("message", ""))
+            if waiting
+            else None,
+            terminated=Terminated(
+                terminated.get("reason", ""),
+                int(terminated.get("exitCode", -1)),
+                terminated.get("message", ""),
+            )
+            if terminated
+            else None,
+        )
+
+
+def _container_state(status: dict[str, Any], *, container: str) -> dict[str, Any]:
+    for item in status.get("containerStatuses") or []:
+        if item.get("name") == container:
+            state: dict[str, Any] = item.get("state") or {}
+            return state
+    return {}
+
+
+def _unschedulable(status: dict[str, Any]) -> str | None:
+    for item in status.get("conditions") or []:
+        if (
+            item.get("type") == "PodScheduled"
+            and item.get("status") == "False"
+            and item.get("reason") == "Unschedulable"
+        ):
+            return str(item.get("message", ""))
+    return None
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

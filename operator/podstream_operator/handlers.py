@@ -1,0 +1,103 @@
+"""kopf's handlers and settings: events change the cache and make a key due, nothing else.
+
+Only `on.event` is used. It adds no finalizer and no annotation to any object, so a session can be
+deleted while the operator is down, and it costs no API write.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+import kopf
+
+from podstream_core import names
+from podstream_core.api import SessionKey
+from podstream_operator.clock import Clock
+from podstream_operator.cluster import Cache
+from podstream_operator.facts import PodFacts
+from podstream_operator.metrics import Metrics
+from podstream_operator.watchdog import WatchDog
+
+logger = logging.getLogger(__name__)
+
+DELETED: Final = "DELETED"
+LoginHandler = Callable[..., kopf.ConnectionInfo | None]
+
+
+class EventSink:
+    """Takes what the watches deliver."""
+
+    def __init__(
+        self,
+        *,
+        cache: Cache,
+        clock: Clock,
+        metrics: Metrics,
+        watchdog: WatchDog,
+        enqueue: Callable[[SessionKey], None],
+    ) -> None:
+        self._cache = cache
+        self._clock = clock
+        self._metrics = metrics
+        self._watchdog = watchdog
+        self._enqueue = enqueue
+
+    def session_event(self, kind: str | None, body: dict[str, Any]) -> None:
+        """A StreamSession appeared, changed or went; `kind` is `None` for kopf's first list."""
+        self._metrics.watch_event("session")
+        self._watchdog.watched("session", body=body)
+        if kind == DELETED:
+            metadata = body["metadata"]
+            key = SessionKey(metadata["namespace"], metadata["name"])
+            self._cache.drop_session(key, uid=metadata["uid"])
+            return
+        changed = self._cache.put_session(body, now=self._clock.now())
+        if changed is not None:
+            self._enqueue(changed)
+
+    def pod_event(self, kind: str | None, body: dict[str, Any]) -> None:
+        """A session or client pod appeared, changed or went."""
+        self._metrics.watch_event("pod")
+        self._watchdog.watched("pod", body=body)
+        pod = PodFacts.from_body(body)
+        put = self._cache.drop_pod if kind == DELETED else self._cache.put_pod
+        self._enqueue(put(pod))
+
+
+def build_registry(sink: EventSink, *, login: LoginHandler) -> kopf.OperatorRegistry:
+    """Kopf's handlers, in a registry of their own."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=registry)  # type: ignore[arg-type]  # sync login is documented
+    def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return login(**kwargs)
+
+    @kopf.on.event(names.GROUP, names.VERSION, names.SESSION_PLURAL, registry=registry)
+    async def _on_session(*, event: Any, **_: Any) -> None:
+        sink.session_event(event["type"], dict(event["object"]))
+
+    @kopf.on.event("", "v1", "pods", labels={names.LABEL_SESSION: kopf.PRESENT}, registry=registry)
+    async def _on_pod(*, event: Any, **_: Any) -> None:
+        sink.pod_event(event["type"], dict(event["object"]))
+
+    return registry
+
+
+def build_settings() -> kopf.OperatorSettings:
+    """Kopf's settings; kopf's own defaults wait for minutes on a network that is gone."""
+    settings = kopf.OperatorSettings()
+    # Scanning watches CRDs and namespaces, which would need cluster-wide rights.
+    settings.scanning.disabled = True
+    settings.posting.enabled = False
+    settings.posting.loggers = False
+    settings.peering.standalone = True
+    settings.queueing.worker_limit = 100
+    settings.networking.connect_timeout = 10
+    settings.networking.request_timeout = 30
+    settings.watching.connect_timeout = 10
+    settings.watching.server_timeout = 600
+    settings.watching.client_timeout = 660
+    # Pods of others never reach this process.
+    settings.watching.label_selectors["", "v1", "pods"] = names.LABEL_SESSION
+    settings.process.ultimate_exiting_timeout = 20
+    return settings

@@ -1,0 +1,96 @@
+"""The operator's own HTTP server: liveness, readiness, metrics, and hints from routers."""
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp import web
+
+from podstream_core.api import SessionKey
+
+logger = logging.getLogger(__name__)
+
+MAX_HINT_BYTES: Final = 4096
+
+Check = Callable[[], str | None]
+"""What is wrong, or `None`."""
+
+
+class OperatorHttp:
+    """Serves `/healthz`, `/readyz`, `/metrics` and `POST /hint`.
+
+    A hint makes a session due earlier and can do nothing else: it names a session that the
+    operator knows, and a key that is due already is not made due twice. So it needs no token.
+    """
+
+    def __init__(
+        self,
+        *,
+        live: Check,
+        ready: Check,
+        metrics: Callable[[], bytes],
+        knows: Callable[[SessionKey], bool],
+        hint: Callable[[SessionKey], None],
+    ) -> None:
+        self._live = live
+        self._ready = ready
+        self._metrics = metrics
+        self._knows = knows
+        self._hint = hint
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, *, port: int, host: str | None = None) -> int:
+        """Listen; the port, which is a free one where 0 was asked for."""
+        app = web.Application(client_max_size=MAX_HINT_BYTES)
+        app.add_routes(
+            [
+                web.get("/healthz", self._get_healthz),
+                web.get("/readyz", self._get_readyz),
+                web.get("/metrics", self._get_metrics),
+                web.post("/hint", self._post_hint),
+            ]
+        )
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port)
+        await site.start()
+        bound: int = self._runner.addresses[0][1]
+        return bound
+
+    async def stop(self) -> None:
+        """Close the server."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _get_healthz(self, _request: web.Request) -> web.Response:
+        return _report(self._live())
+
+    async def _get_readyz(self, _request: web.Request) -> web.Response:
+        return _report(self._ready())
+
+    async def _get_metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(
+            body=self._metrics(), headers={"Content-Type": "text/plain; version=0.0.4"}
+        )
+
+    async def _post_hint(self, request: web.Request) -> web.Response:
+        try:
+            body = json.loads(await request.read())
+            key = SessionKey.parse(f"{body['namespace']}/{body['name']}")
+        except (ValueError, KeyError, TypeError) as error:
+            return _refusal(400, "BadHint", f'expected {{"namespace", "name"}}: {error}')
+        if not self._knows(key):
+            return _refusal(404, "UnknownSession", f"there is no session {key}")
+        self._hint(key)
+        return web.json_response({}, status=202)
+
+
+def _report(trouble: str | None) -> web.Response:
+    if trouble is None:
+        return web.Response(text="ok\n")
+    return web.Response(status=503, text=f"{trouble}\n")
+
+
+def _refusal(status: int, error: str, message: str) -> web.Response:
+    return web.json_response({"error": error, "message": message}, status=status)

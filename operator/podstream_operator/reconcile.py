@@ -1,0 +1,166 @@
+"""One session, from what is known to what is written: snapshot, decide, apply, write status.
+
+Safe to run again from the top at any point. Everything that could be lost with this process is
+either found again (pods by name, assignments by asking the agent) or was written to status before
+it mattered.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from podstream_core.api import ConditionType, SessionKey, SessionStatus, StreamSession
+from podstream_operator.actions import Actor, Sight
+from podstream_operator.agents import AgentClient
+from podstream_operator.clock import Clock
+from podstream_operator.cluster import Cache, CachedSession, KubeClient
+from podstream_operator.decide import decide
+from podstream_operator.events import EventPoster
+from podstream_operator.facts import Memory, Observed, Site
+from podstream_operator.keys import Keys
+from podstream_operator.metrics import Metrics
+from podstream_operator.resources import SessionImage
+from podstream_operator.status import (
+    ending_of,
+    is_true,
+    merge_patch,
+    transitions,
+)
+
+logger = logging.getLogger(__name__)
+
+MAX_ROUNDS: Final = 12
+"""Decisions in one reconcile; a life's longest chain (create, contact, drain, write, delete) is
+shorter. More would be two decisions that undo each other: the key comes back later instead."""
+AGAIN_S: Final = 1.0
+
+
+class Reconciler:
+    """Owns the memory of every session. Reconciles of different sessions may run at once."""
+
+    def __init__(
+        self,
+        *,
+        cache: Cache,
+        kube: KubeClient,
+        agents: AgentClient,
+        events: EventPoster,
+        metrics: Metrics,
+        clock: Clock,
+        image: SessionImage,
+        site: Site,
+        keys: Keys,
+    ) -> None:
+        self._cache = cache
+        self._kube = kube
+        self._events = events
+        self._metrics = metrics
+        self._clock = clock
+        self._site = site
+        self._actor = Actor(
+            kube=kube,
+            agents=agents,
+            cache=cache,
+            clock=clock,
+            image=image,
+            site=site,
+            client_key=keys.client,
+        )
+        self._memories: dict[str, Memory] = {}
+
+    async def reconcile(self, key: SessionKey) -> float | None:
+        """Bring a session one or more steps forward; seconds until it wants to be seen again."""
+        agent = None
+        for _ in range(MAX_ROUNDS):
+            known = self._cache.session(key)
+            if known is None:
+                return None
+            session = known.session
+            memory = self._memories.get(session.metadata.uid) or Memory(
+                first_seen_at=known.first_seen_at
+            )
+            now = self._clock.now()
+            observed = Observed(pods=self._cache.pods_of(session), memory=memory, agent=agent)
+            plan = decide(session, observed=observed, site=self._site, now=now)
+            if plan.actions:
+                sight = Sight(memory=memory, agent=agent)
+                try:
+                    await self._actor.apply(plan.actions, session=session, sight=sight)
+                finally:
+                    self._memories[session.metadata.uid] = sight.memory
+                agent = sight.agent
+                continue
+            self._memories[session.metadata.uid] = memory
+            if plan.status is not None and await self._write(known, plan.status, now=now):
+                continue
+            return plan.requeue_after_s
+        logger.warning("reconcile does not settle", extra={"key": str(key)})
+        return AGAIN_S
+
+    def forget_absent(self) -> None:
+        """Drop the memory of sessions that exist no longer."""
+        alive = {known.session.metadata.uid for known in self._cache.sessions()}
+        for uid in self._memories.keys() - alive:
+            del self._memories[uid]
+
+    def live(self) -> Iterator[tuple[SessionKey, int]]:
+        """Sessions whose agents are worth asking, and how many calls in a row got no answer."""
+        for known in self._cache.sessions():
+            memory = self._memories.get(known.session.metadata.uid)
+            if memory is None or not memory.assigned:
+                continue
+            if ending_of(memory.status or known.session.status) is None:
+                yield known.session.key, memory.silent
+
+    async def _write(self, known: CachedSession, desired: SessionStatus, *, now: datetime) -> bool:
+        """Store the status where it differs; whether it was written."""
+        session = known.session
+        uid = session.metadata.uid
+        before = self._memories[uid].status or session.status
+        patch = merge_patch(known.raw_status, desired.to_body())
+        if not patch:
+            self._memories[uid] = dataclasses.replace(self._memories[uid], status=desired)
+            return False
+        body = await self._kube.patch_session_status(
+            session.metadata.namespace, session.metadata.name, uid=uid, patch=patch
+        )
+        if body is None:
+            self._cache.drop_session(session.key, uid=uid)
+            return True
+        self._memories[uid] = dataclasses.replace(self._memories[uid], status=desired)
+        self._cache.put_session(body, now=now)
+        self._tell(session, before=before, after=desired, now=now)
+        return True
+
+    def _tell(
+        self, session: StreamSession, *, before: SessionStatus, after: SessionStatus, now: datetime
+    ) -> None:
+        """Log, count and post what has changed."""
+        for note in transitions(before, after):
+            self._events.post(session, note, now=now)
+        if before.phase is not after.phase:
+            logger.info(
+                "session is %s",
+                after.phase,
+                extra={
+                    "namespace": session.metadata.namespace,
+                    "session": session.metadata.name,
+                    "pod": after.pod.name if after.pod else None,
+                    "reason": after.reason,
+                },
+            )
+        ending = ending_of(after)
+        if ending is not None and ending_of(before) is None:
+            self._metrics.ended(ending.reason)
+        timeline = after.timeline
+        if (
+            is_true(after, ConditionType.READY)
+            and not is_true(before, ConditionType.READY)
+            and timeline.ready_at
+            and timeline.applied_at
+            and after.pod is not None
+        ):
+            seconds = (timeline.ready_at - timeline.applied_at).total_seconds()
+            self._metrics.became_ready(origin=after.pod.origin.value, seconds=max(seconds, 0.0))

@@ -1,0 +1,23 @@
+"""Builders of everything that the operator creates. Pure: a session in, a dict out."""
+
+from podstream_operator.resources.access_secret import build_access_secret
+from podstream_operator.resources.client_pod import build_client_pod
+from podstream_operator.resources.image import SessionImage
+from podstream_operator.resources.names import (
+    client_pod_name,
+    secret_name,
+    session_pod_name,
+)
+from podstream_operator.resources.session_pod import build_session_pod
+from podstream_operator.resources.shape import pod_shape
+
+__all__ = [
+    "SessionImage",
+    "build_access_secret",
+    "build_client_pod",
+    "build_session_pod",
+    "client_pod_name",
+    "pod_shape",
+    "secret_name",
+    "session_pod_name",
+]

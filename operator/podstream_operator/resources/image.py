@@ -1,0 +1,21 @@
+"""The container that session pods run, as the installation configures it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ResourceList = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionImage:
+    """What is the same for all session pods of an installation."""
+
+    image: str
+    pull_policy: str
+    requests: ResourceList
+    """Default requests: Kubernetes quantities by resource name."""
+    limits: ResourceList
+    public_keys: str
+    """JWK set with the public halves of the assignment keys."""
+    log_level: str
+    log_format: str

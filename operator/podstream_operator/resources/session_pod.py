@@ -1,0 +1,135 @@
+"""The session pod: one container, the agent as its process 1."""
+
+from typing import Any, Final
+
+from podstream_core import names, ports
+from podstream_core.api import StreamSession
+from podstream_operator.resources.image import SessionImage
+from podstream_operator.resources.metadata import (
+    CONTAINER_SECURITY,
+    POD_SECURITY,
+    child_labels,
+    owner_reference,
+    user_entries,
+)
+from podstream_operator.resources.names import session_pod_name
+from podstream_operator.resources.quantities import merge_resources
+from podstream_operator.resources.shape import pod_shape
+
+SCRATCH_SIZE: Final = "256Mi"
+"""Upper bound of /tmp: artefacts of a session (tables, plots), not recordings."""
+GRACE_PERIOD_S: Final = 10
+"""The agent ends its connections and writes the termination message within this."""
+NODE_LOSS_TOLERATION_S: Final = 10
+"""Kubernetes waits 300 s by default before it gives up a pod on a lost node: a live session
+cannot wait that long for its replacement or its verdict."""
+_NODE_TAINTS: Final = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+
+
+def build_session_pod(
+    session: StreamSession, *, image: SessionImage, restarts: int
+) -> dict[str, Any]:
+    """The pod for a session that has used so many replacements."""
+    knobs = session.spec.pod
+    metadata: dict[str, Any] = {
+        "name": session_pod_name(session, restarts=restarts),
+        "namespace": session.metadata.namespace,
+        "labels": {
+            **user_entries(knobs.labels),
+            **child_labels(session, role=names.ROLE_SESSION),
+            names.LABEL_SHAPE: pod_shape(session.spec, image=image),
+        },
+        "ownerReferences": [owner_reference(session)],
+    }
+    annotations = user_entries(knobs.annotations)
+    if annotations:
+        metadata["annotations"] = annotations
+    spec: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": GRACE_PERIOD_S,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": POD_SECURITY,
+        "tolerations": _tolerations(knobs.tolerations),
+        "containers": [_container(session, image=image)],
+        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": SCRATCH_SIZE}}],
+    }
+    optional: dict[str, Any] = {
+        "nodeSelector": knobs.node_selector,
+        "affinity": knobs.affinity,
+        "topologySpreadConstraints": knobs.topology_spread_constraints,
+        "priorityClassName": knobs.priority_class_name,
+        "runtimeClassName": knobs.runtime_class_name,
+        "imagePullSecrets": knobs.image_pull_secrets,
+    }
+    spec.update({key: value for key, value in optional.items() if value})
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def _container(session: StreamSession, *, image: SessionImage) -> dict[str, Any]:
+    wanted = session.spec.pod.resources
+    return {
+        "name": names.AGENT_CONTAINER,
+        "image": image.image,
+        "imagePullPolicy": image.pull_policy,
+        "env": [
+            _from_field(names.ENV_POD_UID, "metadata.uid"),
+            _from_field(names.ENV_POD_NAME, "metadata.name"),
+            _from_field(names.ENV_POD_NAMESPACE, "metadata.namespace"),
+            _from_field(names.ENV_POD_IP, "status.podIP"),
+            {"name": names.ENV_PUBLIC_KEYS, "value": image.public_keys},
+            {"name": "PODSTREAM_LOG_LEVEL", "value": image.log_level},
+            {"name": "PODSTREAM_LOG_FORMAT", "value": image.log_format},
+        ],
+        "ports": [
+            {"name": "control", "containerPort": ports.AGENT_CONTROL_PORT, "protocol": "TCP"},
+            {"name": "connect", "containerPort": ports.AGENT_CONNECT_PORT, "protocol": "TCP"},
+            {"name": "stream", "containerPort": ports.AGENT_STREAM_PORT, "protocol": "TCP"},
+        ],
+        "resources": merge_resources(
+            requests=wanted.requests if wanted else {},
+            limits=wanted.limits if wanted else {},
+            default_requests=image.requests,
+            default_limits=image.limits,
+        ),
+        "readinessProbe": {
+            "httpGet": {"path": "/readyz", "port": "control"},
+            "periodSeconds": 2,
+            "timeoutSeconds": 2,
+            "failureThreshold": 3,
+        },
+        # Generous: a session whose encoder has taken all CPU is slow, not dead.
+        "livenessProbe": {
+            "httpGet": {"path": "/healthz", "port": "control"},
+            "initialDelaySeconds": 10,
+            "periodSeconds": 10,
+            "timeoutSeconds": 5,
+            "failureThreshold": 6,
+        },
+        "securityContext": CONTAINER_SECURITY,
+        "terminationMessagePath": names.TERMINATION_MESSAGE_PATH,
+        "terminationMessagePolicy": "File",
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+    }
+
+
+def _tolerations(wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The session's tolerations, and short ones for a lost node where it names none."""
+    named = {item.get("key") for item in wanted}
+    return [
+        *wanted,
+        *(
+            {
+                "key": taint,
+                "operator": "Exists",
+                "effect": "NoExecute",
+                "tolerationSeconds": NODE_LOSS_TOLERATION_S,
+            }
+            for taint in _NODE_TAINTS
+            if taint not in named
+        ),
+    ]
+
+
+def _from_field(name: str, path: str) -> dict[str, Any]:
+    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}

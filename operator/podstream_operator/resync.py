@@ -1,0 +1,141 @@
+"""Regular lists: what the watches have missed, what belongs to nobody, whether watches live.
+
+kopf delivers events and swallows interruptions; an own list now and then finds objects that were
+deleted in between, pods whose session is gone, and a watch that looks alive but delivers nothing.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Collection
+from typing import Final
+
+from podstream_core import names
+from podstream_core.api import SessionKey
+from podstream_operator.clock import Clock
+from podstream_operator.cluster import Body, Cache, KubeClient
+from podstream_operator.errors import ApiError, ApiRejected, ConfigError
+from podstream_operator.facts import PodFacts, SecretFacts
+from podstream_operator.metrics import Metrics
+from podstream_operator.watchdog import WatchDog
+
+logger = logging.getLogger(__name__)
+
+_START_ATTEMPTS: Final = 30
+_START_PAUSE_S: Final = 1.0
+_JITTER: Final = 0.2
+
+
+class Resync:
+    """Lists every namespace at start and then at intervals."""
+
+    def __init__(
+        self,
+        *,
+        kube: KubeClient,
+        cache: Cache,
+        clock: Clock,
+        metrics: Metrics,
+        watchdog: WatchDog,
+        namespaces: Collection[str],
+        interval_s: float,
+        enqueue: Callable[[SessionKey], None],
+        after: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._kube = kube
+        self._cache = cache
+        self._clock = clock
+        self._metrics = metrics
+        self._watchdog = watchdog
+        self._namespaces = tuple(namespaces)
+        self._interval_s = interval_s
+        self._enqueue = enqueue
+        self._after = after
+
+    async def load(self) -> None:
+        """Fill the cache before anything is decided.
+
+        Raises:
+            ConfigError: the API server refuses the lists, or does not answer for half a minute.
+        """
+        for attempt in range(1, _START_ATTEMPTS + 1):
+            try:
+                await self.run_once()
+            except ApiRejected as error:
+                raise ConfigError(f"the operator's Role does not fit: {error}") from error
+            except ApiError as error:
+                if attempt == _START_ATTEMPTS:
+                    raise ConfigError(f"the API server does not answer: {error}") from error
+                logger.warning("first list failed", extra={"cause": str(error)})
+                await asyncio.sleep(_START_PAUSE_S)
+            else:
+                return
+
+    async def run(self) -> None:
+        """List at intervals until cancelled. A list that fails is repeated at the next one."""
+        while True:
+            spread = 1 + _JITTER * (random.random() - 0.5)
+            await asyncio.sleep(self._interval_s * spread)
+            try:
+                await self.run_once()
+            except ApiError as error:
+                logger.warning("resync failed", extra={"cause": str(error)})
+
+    async def run_once(self) -> None:
+        """List all namespaces once, and make every session due."""
+        for namespace in self._namespaces:
+            await self._resync(namespace)
+        self._after()
+        for key in self._cache.keys():
+            self._enqueue(key)
+        self._metrics.watch_behind(self._watchdog.behind_s(now=time.monotonic()))
+
+    async def _resync(self, namespace: str) -> None:
+        known_sessions, known_pods = self._cache.uids(namespace)
+        # Pods first: a session that owns a listed pod is older than the list of sessions.
+        pod_bodies = await self._kube.list_pods(namespace)
+        session_bodies = await self._kube.list_sessions(namespace)
+        now = self._clock.now()
+        for body in session_bodies:
+            self._cache.put_session(body, now=now)
+        pods = [PodFacts.from_body(body) for body in pod_bodies]
+        for pod in pods:
+            self._cache.put_pod(pod)
+        session_uids = {body["metadata"]["uid"] for body in session_bodies}
+        missing = self._cache.forget(
+            namespace,
+            session_uids=known_sessions - session_uids,
+            pod_uids=known_pods - {pod.uid for pod in pods},
+        )
+        for key in missing:
+            self._enqueue(key)
+        self._watch_for_lag(namespace, sessions=session_bodies, pods=pod_bodies)
+        await self._collect_orphans(namespace, pods=pods, session_uids=session_uids)
+
+    def _watch_for_lag(self, namespace: str, *, sessions: list[Body], pods: list[Body]) -> None:
+        now = time.monotonic()
+        for kind, bodies in (("session", sessions), ("pod", pods)):
+            self._watchdog.listed(kind, namespace=namespace, bodies=bodies, now=now)
+
+    async def _collect_orphans(
+        self, namespace: str, *, pods: list[PodFacts], session_uids: set[str]
+    ) -> None:
+        """Delete what the garbage collector does not: children that have lost their owner.
+
+        That is what `kubectl delete --cascade=orphan` leaves behind. Secrets are not listed (the
+        Role does not allow it); the one of an orphaned pod's session is found by its name.
+        """
+        orphans = [
+            pod for pod in pods if pod.managed and pod.exists and pod.owner_uid not in session_uids
+        ]
+        for pod in orphans:
+            logger.info("orphaned pod is deleted", extra={"pod": pod.name, "session": pod.session})
+            await self._kube.delete_pod(namespace, pod.name, uid=pod.uid)
+        for name in {pod.session for pod in orphans if pod.role == names.ROLE_SESSION}:
+            body = await self._kube.get_secret(namespace, f"{name}-access")
+            if body is None:
+                continue
+            secret = SecretFacts.from_body(body)
+            if secret.managed and secret.owner_uid not in session_uids:
+                await self._kube.delete_secret(namespace, secret.name, uid=secret.uid)

@@ -1,0 +1,53 @@
+"""When a session passed each step: the operator's own moments and those of the agent."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from podstream_core.api import SessionStatus, StreamSession, Timeline
+from podstream_operator.facts import Memory
+
+_FRESH: Final = timedelta(seconds=2)
+"""A first event within this of the creation is the creation, seen with microseconds."""
+
+
+def applied_at(session: StreamSession, *, status: SessionStatus, memory: Memory) -> datetime:
+    """When the session was applied.
+
+    `creationTimestamp` has whole seconds; where the operator saw the session appear, the moment
+    of its first event is nearer to the truth. Once written to status it does not move.
+    """
+    if status.timeline.applied_at is not None:
+        return status.timeline.applied_at
+    created = session.metadata.creation_timestamp
+    if created is None or created <= memory.first_seen_at < created + _FRESH:
+        return memory.first_seen_at
+    return created
+
+
+def merge_timeline(
+    previous: Timeline,
+    *,
+    applied: datetime,
+    contact: datetime | None,
+    agent: Timeline | None,
+    completed: datetime | None = None,
+) -> Timeline:
+    """The session's timeline: what the agent tells wins over what was written before.
+
+    Args:
+        previous: as written before; of the same pod.
+        applied: when the session was applied.
+        contact: when the agent first answered.
+        agent: the agent's part, where it is known.
+        completed: the end of the session, where the operator decided it.
+    """
+    own = agent or Timeline()
+    return Timeline(
+        applied_at=applied,
+        assigned_at=own.assigned_at or previous.assigned_at,
+        pod_ready_at=previous.pod_ready_at or contact,
+        ready_at=own.ready_at or previous.ready_at,
+        connected_at=own.connected_at or previous.connected_at,
+        first_frame_at=own.first_frame_at or previous.first_frame_at,
+        completed_at=own.completed_at or completed or previous.completed_at,
+    )

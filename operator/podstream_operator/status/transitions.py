@@ -1,0 +1,55 @@
+"""Which steps between two statuses are worth a Kubernetes Event."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from podstream_core.api import ConditionType, SessionStatus
+from podstream_operator.status.conditions import is_true
+from podstream_operator.status.ending import ending_of
+
+
+class Severity(StrEnum):
+    """`type` of an Event."""
+
+    NORMAL = "Normal"
+    WARNING = "Warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One Event."""
+
+    severity: Severity
+    reason: str
+    action: str
+    """What was being done, as `events.k8s.io/v1` asks for."""
+    message: str
+
+
+def transitions(before: SessionStatus, after: SessionStatus) -> tuple[Note, ...]:
+    """Events for the first Ready, the first connection and the end: at most four in a life.
+
+    A replacement's second Ready is not repeated: its timeline has restarted, but the pod says so.
+    """
+    ending = ending_of(after)
+    if ending is not None:
+        if ending_of(before) is not None:
+            return ()
+        if ending.completed:
+            return (Note(Severity.NORMAL, "Completed", "Complete", "every workload is done"),)
+        return (Note(Severity.WARNING, ending.reason, "Fail", after.message or ending.reason),)
+    notes = []
+    if _became(ConditionType.READY, before, after) and not _is_replacement(after):
+        pod = after.pod.name if after.pod else "?"
+        notes.append(Note(Severity.NORMAL, "Ready", "Assign", f"pod {pod} waits for its client"))
+    if _became(ConditionType.CONNECTED, before, after) and before.timeline.connected_at is None:
+        notes.append(Note(Severity.NORMAL, "Connected", "Connect", "a client is connected"))
+    return tuple(notes)
+
+
+def _became(kind: ConditionType, before: SessionStatus, after: SessionStatus) -> bool:
+    return is_true(after, kind) and not is_true(before, kind)
+
+
+def _is_replacement(status: SessionStatus) -> bool:
+    return status.pod is not None and status.pod.restarts > 0
