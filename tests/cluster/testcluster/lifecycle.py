@@ -3,6 +3,7 @@
 import os
 import resource
 import shutil
+import time
 from pathlib import Path
 
 from testcluster import (
@@ -28,6 +29,9 @@ from testcluster.packages import CNI_PLUGINS, ensure_packages
 from testcluster.processes import Daemon
 
 _DISK_NEEDED_GB = 4
+
+_PATIENCE_S = 30
+"""How long running daemons may take to look healthy before a cluster counts as broken."""
 
 
 def require_root() -> None:
@@ -62,7 +66,7 @@ def up(instance: Instance, *, count: int | None) -> None:
             say(f"The cluster has {running.nodes} nodes, {wanted} are asked for: making it anew.")
         elif running.binaries != str(binaries):
             say("The cluster runs other programs than this checkout names: making it anew.")
-        elif problem := find_problem(instance, count=running.nodes, binaries=binaries):
+        elif problem := _find_lasting_problem(instance, count=running.nodes, binaries=binaries):
             say(f"The cluster is broken ({problem}): making it anew.")
         else:
             _refresh(instance, binaries=binaries, count=running.nodes)
@@ -80,14 +84,49 @@ def up(instance: Instance, *, count: int | None) -> None:
 
 def find_problem(instance: Instance, *, count: int, binaries: Path) -> str:
     """Return what is wrong with a running cluster, in words; empty when it works."""
+    return find_dead_daemon(instance, count=count, binaries=binaries) or _find_unready_node(
+        instance, count=count, binaries=binaries
+    )
+
+
+def find_dead_daemon(instance: Instance, *, count: int, binaries: Path) -> str:
+    """Return which daemon does not run, in words; empty when all do."""
     for daemon in all_daemons(instance, count=count, binaries=binaries):
         if processes.running_pid(daemon.pid_file) is None:
             return f"{daemon.name} does not run"
-    kubectl = Kubectl(instance, binaries)
-    listed = kubectl("get", "nodes", "--no-headers", "--request-timeout=3s", check=False)
-    ready = [line.split()[0] for line in listed.stdout.splitlines() if line.split()[1] == "Ready"]
+    return ""
+
+
+def _find_unready_node(instance: Instance, *, count: int, binaries: Path) -> str:
+    listed = Kubectl(instance, binaries)(
+        "get", "nodes", "--no-headers", "--request-timeout=3s", check=False
+    )
+    ready = ready_names(listed.stdout)
     missing = [node.name for node in instance.nodes(count) if node.name not in ready]
     return f"{', '.join(missing)} not ready" if missing else ""
+
+
+def ready_names(listing: str) -> set[str]:
+    """Return the ready nodes of what ``kubectl get nodes --no-headers`` prints.
+
+    A cordoned node is ready too: it shows as ``Ready,SchedulingDisabled``.
+    """
+    rows = [line.split() for line in listing.splitlines()]
+    return {row[0] for row in rows if len(row) > 1 and row[1].split(",")[0] == "Ready"}
+
+
+def _find_lasting_problem(instance: Instance, *, count: int, binaries: Path) -> str:
+    """Return what is wrong and stays so: a machine under load may be slow for a while.
+
+    A dead daemon does not come back by itself, so it is not waited for.
+    """
+    deadline = time.monotonic() + _PATIENCE_S
+    while problem := find_problem(instance, count=count, binaries=binaries):
+        dead = find_dead_daemon(instance, count=count, binaries=binaries)
+        if dead or time.monotonic() > deadline:
+            return dead or problem
+        time.sleep(0.5)
+    return ""
 
 
 def all_daemons(instance: Instance, *, count: int, binaries: Path) -> list[Daemon]:

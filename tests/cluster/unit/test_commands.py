@@ -12,6 +12,7 @@ from testcluster.command import run, wait_until, write_if_changed
 from testcluster.environment import export_lines
 from testcluster.errors import ClusterError
 from testcluster.instance import Instance
+from testcluster.lifecycle import ready_names
 from testcluster.packages import PROOFS, missing_packages
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,6 +80,16 @@ def test_failed_program_is_reported_with_its_last_words() -> None:
 def test_missing_program_is_named() -> None:
     with pytest.raises(ClusterError, match="no-such-program is not installed"):
         run(["no-such-program"])
+
+
+def test_cordoned_node_is_ready_and_a_lost_one_is_not() -> None:
+    listing = """\
+node-1   Ready                         <none>   1m   v1.36.4
+node-2   Ready,SchedulingDisabled      <none>   1m   v1.36.4
+node-3   NotReady                      <none>   1m   v1.36.4
+"""
+    assert ready_names(listing) == {"node-1", "node-2"}
+    assert ready_names("") == set()
 
 
 def test_waiting_in_vain_says_for_what() -> None:
