@@ -38,6 +38,16 @@
   value: {{ .Values.router.holdTimeoutSeconds | quote }}
 - name: PODSTREAM_DRAIN_SECONDS
   value: {{ .Values.router.drainSeconds | quote }}
+- name: PODSTREAM_MAX_CONNECTIONS
+  value: {{ .Values.router.limits.connections | int | quote }}
+- name: PODSTREAM_MAX_CONNECTIONS_PER_SOURCE
+  value: {{ .Values.router.limits.connectionsPerSource | int | quote }}
+- name: PODSTREAM_MAX_HELD
+  value: {{ .Values.router.limits.held | int | quote }}
+- name: PODSTREAM_MAX_REQUESTS_PER_SECOND
+  value: {{ .Values.router.limits.requestsPerSecond | quote }}
+- name: PODSTREAM_MAX_FLOWS
+  value: {{ .Values.router.limits.flows | int | quote }}
 - name: PODSTREAM_ADMIN_PORT
   value: "8082"
 {{- end -}}
