@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
 from podstream_core.api import SessionKey
@@ -158,6 +159,13 @@ def build_app(*, cors_origin: str) -> web.Application:
     return app
 
 
+def _is_not_junk(record: logging.LogRecord) -> bool:
+    """Keep tracebacks of requests that no HTTP parser can read out of the log: any port scan
+    makes them."""
+    fault = record.exc_info[1] if record.exc_info else None
+    return not isinstance(fault, HttpProcessingError)
+
+
 class _TooMany(asyncio.Protocol):
     """Closes a connection that finds no place."""
 
@@ -169,9 +177,12 @@ class HttpServer:
     """Serves one application on any number of sockets, with bounds on connections and time."""
 
     def __init__(self, app: web.Application, *, max_connections: int) -> None:
+        protocol_logger = logging.getLogger(f"{__name__}.protocol")
+        protocol_logger.addFilter(_is_not_junk)
         self._runner = web.AppRunner(
             app,
             access_log=None,
+            logger=protocol_logger,
             handle_signals=False,
             # A client that hangs up while it is held frees its place.
             handler_cancellation=True,

@@ -1,0 +1,184 @@
+"""The agent of a session pod as the router meets it: real HTTP and TCP on a loopback address.
+
+Tokens are really checked, one slot is really held; what it answers can be set from outside.
+"""
+
+import asyncio
+import uuid
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from podstream_core.agentapi import AgentPhase, AgentState, ConnectionGrant, ErrorBody
+from podstream_core.api import Results
+from podstream_core.names import CONNECTION_HEADER
+from podstream_core.tokens import PublicKeys, TokenError, TokenType, pod_audience
+from podstream_core.ufrag import make_ufrag
+
+WhepAnswerer = Callable[[str], Awaitable[str]]
+StreamHandler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def description(ufrag: str, *, host: str = "10.244.0.9", port: int = 20000) -> str:
+    """A small description as a session pod writes it: one video section, one candidate."""
+    return "\r\n".join(
+        [
+            "v=0",
+            "o=- 3900000000 3900000000 IN IP4 0.0.0.0",
+            "s=-",
+            "t=0 0",
+            "a=group:BUNDLE 0",
+            f"m=video {port} UDP/TLS/RTP/SAVPF 97",
+            f"c=IN IP4 {host}",
+            "a=sendonly",
+            "a=mid:0",
+            "a=rtcp:9 IN IP4 0.0.0.0",
+            "a=rtcp-mux",
+            "a=rtpmap:97 VP8/90000",
+            f"a=candidate:1 1 udp 2130706431 {host} {port} typ host",
+            "a=end-of-candidates",
+            f"a=ice-ufrag:{ufrag}",
+            "a=ice-pwd:0123456789abcdefghijkl",
+            "a=fingerprint:sha-256 " + ":".join(["AB"] * 32),
+            "a=setup:active",
+            "",
+        ]
+    )
+
+
+@dataclass
+class FakeAgent:
+    """One session pod's agent."""
+
+    ip: str
+    pod_uid: str
+    session_uid: str
+    keys: PublicKeys
+    refusals: deque[tuple[int, str]] = field(default_factory=deque)
+    """Refusals (status, code) that are used up one per connection attempt, before any other."""
+    delay_s: float = 0.0
+    """Time that an offer takes."""
+    phase: AgentPhase = AgentPhase.READY
+    offers: list[str] = field(default_factory=list)
+    grants: list[ConnectionGrant] = field(default_factory=list)
+    connections: dict[str, str] = field(default_factory=dict)
+    """Holder by connection."""
+    answerer: WhepAnswerer | None = None
+    on_stream: StreamHandler | None = None
+    results: Results | None = None
+    streams: list[asyncio.StreamWriter] = field(default_factory=list)
+    _runners: list[web.AppRunner] = field(default_factory=list)
+    _server: asyncio.Server | None = None
+
+    async def start(self, *, control: int, connect: int, stream: int) -> None:
+        """Listen on the three ports."""
+        connect_app, control_app = web.Application(), web.Application()
+        connect_app.router.add_post("/whep", self._post)
+        connect_app.router.add_delete("/whep/{id}", self._delete)
+        control_app.router.add_get("/state", self._state)
+        for app, port in ((connect_app, connect), (control_app, control)):
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+            await runner.setup()
+            await web.TCPSite(runner, self.ip, port).start()
+            self._runners.append(runner)
+        self._server = await asyncio.start_server(self._stream, self.ip, stream)
+
+    async def stop(self) -> None:
+        """Close everything, as a killed pod does."""
+        for runner in self._runners:
+            await runner.cleanup()
+        self._runners.clear()
+        if self._server is not None:
+            self._server.close()
+            for writer in self.streams:
+                writer.close()
+            self._server = None
+
+    def _check(self, token: str, kind: TokenType) -> dict[str, Any]:
+        return self.keys.verify(token, kind=kind, audience=pod_audience(self.pod_uid))
+
+    def _admit(self, token: str) -> ConnectionGrant | tuple[int, str]:
+        """Take the slot for a token; a refusal is (status, code)."""
+        try:
+            claims = self._check(token, TokenType.CONNECTION)
+        except TokenError:
+            return 401, "InvalidToken"
+        grant = ConnectionGrant.from_body(claims)
+        if grant.session_uid != self.session_uid or claims["sub"] != self.session_uid:
+            return 401, "InvalidToken"
+        if self.refusals:
+            return self.refusals.popleft()
+        if any(holder != grant.holder for holder in self.connections.values()):
+            return 409, "Busy"
+        return grant
+
+    async def _post(self, request: web.Request) -> web.Response:
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        offer = await request.text()
+        admitted = self._admit(token)
+        if not isinstance(admitted, ConnectionGrant):
+            return _refusal(*admitted)
+        self.grants.append(admitted)
+        self.offers.append(offer)
+        connection = uuid.uuid4().hex
+        self.connections[connection] = admitted.holder
+        await asyncio.sleep(self.delay_s)
+        if self.answerer is not None:
+            answer = await self.answerer(offer)
+        else:
+            answer = description(make_ufrag(self.pod_uid, port=20000), host=self.ip)
+        return web.Response(
+            status=201,
+            text=answer,
+            content_type="application/sdp",
+            headers={CONNECTION_HEADER: connection},
+        )
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        try:
+            self._check(token, TokenType.CONNECTION)
+        except TokenError:
+            return _refusal(401, "InvalidToken")
+        if self.connections.pop(request.match_info["id"], None) is None:
+            return _refusal(404, "NoSuchConnection")
+        return web.Response()
+
+    async def _state(self, request: web.Request) -> web.Response:
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        try:
+            self._check(token, TokenType.CONTROL)
+        except TokenError:
+            return _refusal(401, "InvalidToken")
+        state = AgentState(pod_uid=self.pod_uid, phase=self.phase, results=self.results)
+        return web.Response(body=msgspec.json.encode(state), content_type="application/json")
+
+    async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.streams.append(writer)
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            preamble = msgspec.json.decode(await reader.readuntil(b"\n"))
+            admitted = self._admit(preamble["token"])
+            if not isinstance(admitted, ConnectionGrant):
+                body = ErrorBody(error=admitted[1], message="refused by the fake")
+                writer.write(msgspec.json.encode(body) + b"\n")
+            else:
+                self.grants.append(admitted)
+                connection = uuid.uuid4().hex
+                self.connections[connection] = admitted.holder
+                writer.write(msgspec.json.encode({"ok": True, "connection": connection}) + b"\n")
+                if self.on_stream is not None:
+                    await self.on_stream(reader, writer)
+                del self.connections[connection]
+        writer.close()
+
+
+def _refusal(status: int, error: str) -> web.Response:
+    body = ErrorBody(error=error, message=f"refused by the fake: {error}")
+    return web.Response(
+        status=status, body=msgspec.json.encode(body), content_type="application/json"
+    )
