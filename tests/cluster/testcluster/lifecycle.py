@@ -4,6 +4,8 @@ import os
 import resource
 import shutil
 import time
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from testcluster import (
@@ -20,7 +22,7 @@ from testcluster import (
 )
 from testcluster.baseimages import COREDNS, PAUSE, ensure_system_images
 from testcluster.binaries import ensure_binaries
-from testcluster.command import wait_until, write_if_changed
+from testcluster.command import run, wait_until, write_if_changed
 from testcluster.console import say, step
 from testcluster.errors import ClusterError
 from testcluster.instance import MAX_NODES, Instance, Node
@@ -141,7 +143,9 @@ def start_node_daemons(instance: Instance, node: Node, *, kubectl: Kubectl) -> N
     """Start what runs on a node, in the order it needs, and wait until the node has registered."""
     binaries = kubectl.binaries
     own = daemons.node_daemons(instance, node, binaries)
-    for daemon in own[:-1]:
+    processes.start(own[0])
+    wait_for_runtimes(instance, of=[node], binaries=binaries)  # the kubelet ends without it
+    for daemon in own[1:-1]:
         processes.start(daemon)
     wait_until(
         lambda: kubectl.succeeds("get", "node", node.name, "--request-timeout=3s"),
@@ -150,6 +154,24 @@ def start_node_daemons(instance: Instance, node: Node, *, kubectl: Kubectl) -> N
         alive=lambda: processes.check_alive(own[:-1]),
     )
     processes.start(own[-1])  # kube-proxy waits 30 s if it cannot find its node
+
+
+def wait_for_runtimes(instance: Instance, *, of: Iterable[Node], binaries: Path) -> None:
+    """Wait until each node's containerd answers as a container runtime, not only listens."""
+    for node in of:
+        daemon = daemons.containerd(instance, node)
+        endpoint = f"--runtime-endpoint=unix://{node.socket}"
+        question: list[str | Path] = [binaries / "crictl", endpoint, "version"]
+        wait_until(
+            partial(_succeeds, question),
+            what=f"{daemon.name} to answer",
+            timeout_s=30,
+            alive=partial(processes.check_alive, [daemon]),
+        )
+
+
+def _succeeds(argv: list[str | Path]) -> bool:
+    return run(argv, check=False).returncode == 0
 
 
 def _bring_up(instance: Instance, *, binaries: Path, base_images: Path, count: int) -> None:
@@ -175,7 +197,8 @@ def _bring_up(instance: Instance, *, binaries: Path, base_images: Path, count: i
         for daemon in control_plane[2:]:
             processes.start(daemon)
         addons.install_calico(kubectl)
-        _import_base_images(instance, base_images=base_images, everyone=everyone)
+        wait_for_runtimes(instance, of=everyone, binaries=binaries)
+        _import_base_images(base_images, everyone=everyone)
     with step("nodes have registered"):
         for node in everyone:
             start_node_daemons(instance, node, kubectl=kubectl)
@@ -225,14 +248,7 @@ def _link_cni_plugins(instance: Instance, binaries: Path) -> None:
             link.symlink_to(program)
 
 
-def _import_base_images(instance: Instance, *, base_images: Path, everyone: list[Node]) -> None:
-    runtimes = [daemons.containerd(instance, node) for node in everyone]
-    wait_until(
-        lambda: all(node.socket.exists() for node in everyone),
-        what="containerd's sockets",
-        timeout_s=30,
-        alive=lambda: processes.check_alive(runtimes),
-    )
+def _import_base_images(base_images: Path, *, everyone: list[Node]) -> None:
     for image in (PAUSE, COREDNS):
         images.import_archive(base_images / image.file_name, nodes=everyone)
 
