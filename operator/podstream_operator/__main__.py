@@ -26,19 +26,16 @@ async def run(settings: OperatorSettings) -> None:
     metrics = Metrics()
     kube = AioKubeClient(await load_configuration(), observer=metrics.api_call)
     agents = HttpAgentClient(keys.assignment, observer=metrics.agent_call)
-    try:
-        await Operator(
-            settings,
-            keys=keys,
-            kube=kube,
-            agents=agents,
-            metrics=metrics,
-            clock=SystemClock(),
-            login=login,
-        ).run()
-    finally:
-        await agents.close()
-        await kube.close()
+    operator = Operator(
+        settings,
+        keys=keys,
+        kube=kube,
+        agents=agents,
+        metrics=metrics,
+        clock=SystemClock(),
+        login=login,
+    )
+    await operator.run()
 
 
 def main() -> None:

@@ -1,15 +1,14 @@
 """The operator as one object: what it is made of, in which order it starts and stops.
 
 Start: check the API, list everything, serve HTTP, start workers, then let kopf watch.
-Stop (kopf handles SIGTERM and SIGINT): kopf ends its watches, the workers are cancelled where they
-stand, connections are closed. Nothing has to be saved: the next start reads it all again.
+Stop (kopf handles SIGTERM and SIGINT): kopf ends its watches, then the HTTP server closes, the
+workers are cancelled where they stand, and connections are closed. Nothing has to be saved: the
+next start reads it all again.
 """
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
 from typing import Final
 
 import kopf
@@ -114,18 +113,22 @@ class Operator:
                 enqueue=self.queue.add,
             ),
             login=login,
+            cleanup=self._shut_down,
         )
+        self._tasks: list[asyncio.Task[None]] = []
+        self._failure: BaseException | None = None
         self.http_port = settings.http_port
         """Port of the HTTP server; the real one once it runs."""
 
     async def run(self, *, stop: asyncio.Event | None = None) -> None:
-        """Run until a signal comes or `stop` is set.
+        """Run until a signal comes or `stop` is set. Closes its clients at the end.
 
         Raises:
             ConfigError: the cluster does not serve StreamSession, or refuses the first list.
         """
-        await self._check_api()
-        async with self._running_http():
+        try:
+            await self._check_api()
+            self.http_port = await self._http.start(port=self._settings.http_port)
             await self.resync.load()
             self._loaded = True
             logger.info(
@@ -136,15 +139,21 @@ class Operator:
                     "http_port": self.http_port,
                 },
             )
-            async with self._background():
-                # kopf cancels at its end what was started after it: ours is started before.
-                await kopf.operator(
-                    registry=self._registry,
-                    settings=build_settings(),
-                    namespaces=self._settings.namespaces,
-                    standalone=True,
-                    stop_flag=stop,
-                )
+            # kopf cancels at its end what was started after it: ours is started before.
+            self._start_background()
+            await kopf.operator(
+                registry=self._registry,
+                settings=build_settings(),
+                namespaces=self._settings.namespaces,
+                standalone=True,
+                stop_flag=stop,
+            )
+        except asyncio.CancelledError:
+            if self._failure is None:
+                raise
+            raise RuntimeError("background work died") from self._failure
+        finally:
+            await self._shut_down()
         logger.info("operator stopped")
 
     async def _check_api(self) -> None:
@@ -154,16 +163,7 @@ class Operator:
                 "subresource: apply the CRDs first (kubectl apply --server-side -f crds/)"
             )
 
-    @contextlib.asynccontextmanager
-    async def _running_http(self) -> AsyncIterator[None]:
-        self.http_port = await self._http.start(port=self._settings.http_port)
-        try:
-            yield
-        finally:
-            await self._http.stop()
-
-    @contextlib.asynccontextmanager
-    async def _background(self) -> AsyncIterator[None]:
+    def _start_background(self) -> None:
         """Workers, resync, poller and Events; the end of one of them is the end of all."""
         works = {
             "queue": self.queue.run(),
@@ -172,30 +172,27 @@ class Operator:
             "events": self._events.run(),
         }
         main = asyncio.current_task()
-        tasks = [asyncio.create_task(work, name=name) for name, work in works.items()]
-        failures: list[BaseException] = []
+        assert main is not None
 
         def on_done(task: asyncio.Task[None]) -> None:
             if not task.cancelled():
-                error = task.exception() or RuntimeError(f"{task.get_name()} ended")
-                logger.error("background work died", exc_info=error)
-                failures.append(error)
-                if main is not None:
-                    main.cancel()
+                self._failure = task.exception() or RuntimeError(f"{task.get_name()} ended")
+                logger.error("background work died", exc_info=self._failure)
+                main.cancel()
 
-        for task in tasks:
+        for name, work in works.items():
+            task = asyncio.create_task(work, name=name)
             task.add_done_callback(on_done)
-        try:
-            yield
-        except asyncio.CancelledError:
-            if not failures:
-                raise
-            raise RuntimeError("background work died") from failures[0]
-        finally:
-            for task in tasks:
-                task.remove_done_callback(on_done)
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            self._tasks.append(task)
+
+    async def _shut_down(self) -> None:
+        """Stop listening, stop working, close the clients. May be called twice."""
+        await self._http.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._agents.close()
+        await self._kube.close()
 
     def _what_is_dead(self) -> str | None:
         """Liveness. Answering at all shows that the loop turns."""

@@ -5,7 +5,7 @@ deleted while the operator is down, and it costs no API write.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import kopf
@@ -64,11 +64,24 @@ class EventSink:
         self._enqueue(put(pod))
 
 
-def build_registry(sink: EventSink, *, login: LoginHandler) -> kopf.OperatorRegistry:
-    """Kopf's handlers, in a registry of their own."""
+def build_registry(
+    sink: EventSink, *, login: LoginHandler, cleanup: Callable[[], Awaitable[None]]
+) -> kopf.OperatorRegistry:
+    """Handlers in a registry of their own.
+
+    Args:
+        sink: takes the events.
+        login: finds the API server and the credentials for it.
+        cleanup: runs when the watches have ended, before kopf waits (5 s) for all tasks that
+            began after it, which the open connections of an HTTP server are.
+    """
     registry = kopf.OperatorRegistry()
 
-    @kopf.on.login(registry=registry)  # type: ignore[arg-type]  # sync login is documented
+    @kopf.on.cleanup(registry=registry)
+    async def _cleanup(**_: Any) -> None:
+        await cleanup()
+
+    @kopf.on.login(registry=registry)
     def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
         return login(**kwargs)
 
@@ -84,7 +97,7 @@ def build_registry(sink: EventSink, *, login: LoginHandler) -> kopf.OperatorRegi
 
 
 def build_settings() -> kopf.OperatorSettings:
-    """Kopf's settings; kopf's own defaults wait for minutes on a network that is gone."""
+    """Settings of the shell; kopf's own defaults wait for minutes on a network that is gone."""
     settings = kopf.OperatorSettings()
     # Scanning watches CRDs and namespaces, which would need cluster-wide rights.
     settings.scanning.disabled = True

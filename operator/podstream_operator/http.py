@@ -51,7 +51,7 @@ class OperatorHttp:
                 web.post("/hint", self._post_hint),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
         await site.start()
@@ -59,9 +59,10 @@ class OperatorHttp:
         return bound
 
     async def stop(self) -> None:
-        """Close the server."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        """Close the server; closing it again does nothing."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
 
     async def _get_healthz(self, _request: web.Request) -> web.Response:
         return _report(self._live())

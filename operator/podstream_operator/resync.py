@@ -87,7 +87,7 @@ class Resync:
         for namespace in self._namespaces:
             await self._resync(namespace)
         self._after()
-        for key in self._cache.keys():
+        for key in self._cache.session_keys():
             self._enqueue(key)
         self._metrics.watch_behind(self._watchdog.behind_s(now=time.monotonic()))
 

@@ -50,7 +50,7 @@ class AioKubeClient:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._api.close()
+        await self._api.close()  # type: ignore[no-untyped-call]
 
     async def has_sessions_api(self) -> bool:
         """Whether the API server serves StreamSession with its status subresource."""
@@ -101,9 +101,8 @@ class AioKubeClient:
 
     async def get_pod(self, namespace: str, name: str) -> Body | None:
         """Read a pod."""
-        return await self._call(
-            "GET", f"{_PODS.format(namespace=namespace)}/{name}", resource="pods"
-        )
+        path = f"{_PODS.format(namespace=namespace)}/{name}"
+        return await self._call("GET", path, resource="pods")
 
     async def delete_pod(self, namespace: str, name: str, *, uid: str) -> None:
         """Delete a pod."""
@@ -179,7 +178,7 @@ class AioKubeClient:
                 auth_settings=["BearerToken"],
             )
             response = await self._api.call_api(*request, _request_timeout=REQUEST_TIMEOUT)
-            content = await response.read()
+            content = await response.read()  # type: ignore[no-untyped-call]
             code = str(response.status)
             return _judge(response.status, content, headers=response.headers)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

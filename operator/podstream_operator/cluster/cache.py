@@ -88,7 +88,7 @@ class Cache:
         """All sessions."""
         return iter(self._sessions.values())
 
-    def keys(self) -> list[SessionKey]:
+    def session_keys(self) -> list[SessionKey]:
         """Keys of all sessions."""
         return list(self._sessions)
 

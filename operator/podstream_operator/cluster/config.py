@@ -27,9 +27,13 @@ async def load_configuration() -> Configuration:
     configuration = Configuration()
     try:
         if (_SERVICE_ACCOUNT / "token").exists():
-            kube_config.load_incluster_config(client_configuration=configuration)
+            kube_config.load_incluster_config(  # type: ignore[no-untyped-call]
+                client_configuration=configuration
+            )
         else:
-            await kube_config.load_kube_config(client_configuration=configuration)
+            await kube_config.load_kube_config(  # type: ignore[no-untyped-call]
+                client_configuration=configuration
+            )
     except kube_config.ConfigException as error:
         raise ConfigError(f"no access to a cluster: {error}") from error
     # Retries belong to the work queue, which knows what else there is to do meanwhile.

@@ -1,0 +1,122 @@
+"""A session pod's agent as the operator meets it: real HTTP and tokens, scripted life."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from podstream_core.agentapi import AgentPhase, AgentState, Assignment, Failure
+from podstream_core.api import Results, Timeline
+from podstream_core.tokens import PublicKeys, TokenError, TokenType, pod_audience
+
+
+class FakeAgent:
+    """Answers as the contract says; a test moves it from phase to phase."""
+
+    def __init__(
+        self, pod_uid: str, *, keys: PublicKeys, now: Callable[[], datetime] | None = None
+    ) -> None:
+        self._keys = keys
+        self._now = now or (lambda: datetime.now(UTC))
+        self.auto_ready = True
+        self.reject_spec: str | None = None
+        self.drains: list[dict[str, Any]] = []
+        self.assignments: list[Assignment] = []
+        self.calls: list[str] = []
+        self.ready = True
+        self.drain_finishes = True
+        self.state = AgentState(pod_uid=pod_uid, phase=AgentPhase.IDLE)
+
+    def move(self, phase: AgentPhase, **changes: Any) -> None:
+        """Go to a phase; the timeline follows."""
+        stamps = {
+            AgentPhase.READY: "ready_at",
+            AgentPhase.CONNECTED: "connected_at",
+            AgentPhase.COMPLETED: "completed_at",
+            AgentPhase.FAILED: "completed_at",
+        }
+        timeline = self.state.timeline
+        stamp = stamps.get(phase)
+        if stamp and getattr(timeline, stamp) is None:
+            timeline = msgspec.structs.replace(timeline, **{stamp: self._now()})
+        self.state = msgspec.structs.replace(self.state, phase=phase, timeline=timeline, **changes)
+
+    def measure(self, results: Results) -> None:
+        """Set the figures."""
+        self.state = msgspec.structs.replace(self.state, results=results)
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """Answer a call of the control API."""
+        self.calls.append(f"{request.method} {request.path}")
+        if request.path == "/assign":
+            return await self._assign(request)
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        try:
+            self._keys.verify(
+                token, kind=TokenType.CONTROL, audience=pod_audience(self.state.pod_uid)
+            )
+        except TokenError as error:
+            return _refuse(401, "InvalidToken", str(error))
+        if request.path == "/drain":
+            return await self._drain(request)
+        return web.json_response(self.state.to_body())
+
+    async def _assign(self, request: web.Request) -> web.Response:
+        token = (await request.json())["token"]
+        try:
+            claims = self._keys.verify(
+                token, kind=TokenType.ASSIGNMENT, audience=pod_audience(self.state.pod_uid)
+            )
+        except TokenError as error:
+            return _refuse(401, "InvalidToken", str(error))
+        assignment = Assignment.from_body(claims)
+        if self.reject_spec:
+            return _refuse(422, "SpecRejected", self.reject_spec)
+        if self.state.assignment_id not in (None, assignment.assignment_id):
+            return _refuse(409, "AlreadyAssigned", "another session was first")
+        if self.state.assignment_id is None:
+            self.assignments.append(assignment)
+            self.state = msgspec.structs.replace(
+                self.state,
+                phase=AgentPhase.STARTING,
+                assignment_id=assignment.assignment_id,
+                session=assignment.session,
+                timeline=Timeline(assigned_at=self._now()),
+            )
+            if self.auto_ready:
+                self.move(AgentPhase.READY)
+        return web.json_response(self.state.to_body())
+
+    async def _drain(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self.drains.append(body)
+        if self.drain_finishes:
+            failure = Failure(reason=body["reason"], message=body["message"])
+            results = self.state.results
+            final = None if results is None else msgspec.structs.replace(results, final=True)
+            self.move(AgentPhase.FAILED, failure=failure, results=final)
+        else:
+            self.move(AgentPhase.DRAINING)
+        return web.json_response({}, status=202)
+
+
+def _refuse(status: int, error: str, message: str) -> web.Response:
+    return web.json_response({"error": error, "message": message}, status=status)
+
+
+@asynccontextmanager
+async def running_agent(agent: FakeAgent) -> AsyncIterator[str]:
+    """Serve an agent on the loopback; its base URL."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", agent.handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()

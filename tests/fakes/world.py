@@ -1,0 +1,281 @@
+"""The whole operator in one event loop: fake API server, fake kubelet, fake agents, real rest."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+
+import aiohttp
+import kopf
+from kubernetes.aio.client import Configuration
+
+from fakes.agent import FakeAgent, running_agent
+from fakes.clock import MovableClock
+from fakes.kube_api import Body, FakeKubeApi, running_kube_api
+from podstream_core import names
+from podstream_core.agentapi import AgentState
+from podstream_core.termination import encode_termination
+from podstream_core.tokens import PublicKeys, SigningKey
+from podstream_operator.agents import HttpAgentClient
+from podstream_operator.app import Operator
+from podstream_operator.cluster.aio_client import AioKubeClient
+from podstream_operator.facts import PodFacts, Site
+from podstream_operator.keys import Keys
+from podstream_operator.metrics import Metrics
+from podstream_operator.settings import OperatorSettings
+
+NAMESPACE = "media"
+SITE = Site(
+    external_url="http://127.0.0.1:8080",
+    cluster_url="http://podstream-router.media.svc:8080",
+    signalling_address="127.0.0.1:50052",
+    signalling_cluster_address="podstream-router.media.svc:50052",
+)
+PATIENCE_S = 5.0
+
+
+def session_body(name: str = "ball", **spec: Any) -> Body:
+    """A StreamSession as a user applies it."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.SESSION_KIND,
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {"circle": {"frames": 600}, **spec},
+    }
+
+
+async def eventually(check: Callable[[], Any], *, within_s: float = PATIENCE_S) -> Any:
+    """Wait until a condition holds; its value."""
+    try:
+        async with asyncio.timeout(within_s):
+            while not (value := check()):  # noqa: ASYNC110 - any condition, no event to await
+                await asyncio.sleep(0.005)
+            return value
+    except TimeoutError:
+        raise AssertionError(f"did not come true within {within_s} s") from None
+
+
+class World:
+    """What a test sees and moves."""
+
+    def __init__(self, api: FakeKubeApi, *, clock: MovableClock, stack: AsyncExitStack) -> None:
+        self.api = api
+        self.clock = clock
+        self.keys = Keys((SigningKey.generate(),), SigningKey.generate())
+        self.agents: dict[str, FakeAgent] = {}
+        self.auto_boot = True
+        self.auto_ready = True
+        self.drain_finishes = True
+        self.reject_spec: str | None = None
+        self.operator: Operator
+        self._urls: dict[str, str] = {}
+        self._stack = stack
+        self._seen: set[str] = set()
+
+    # Looking
+
+    def session(self, name: str = "ball") -> Body | None:
+        return self.api.get(names.SESSION_PLURAL, NAMESPACE, name)
+
+    def status(self, name: str = "ball") -> Body:
+        status: Body = (self.session(name) or {}).get("status", {})
+        return status
+
+    def phase(self, name: str = "ball") -> str | None:
+        return self.status(name).get("phase")
+
+    def condition(self, kind: str, name: str = "ball") -> Body:
+        found = [item for item in self.status(name).get("conditions", []) if item["type"] == kind]
+        return found[0] if found else {}
+
+    def pods(self, role: str = names.ROLE_SESSION) -> list[Body]:
+        return [
+            pod
+            for pod in self.api.all("pods")
+            if pod["metadata"]["labels"].get(names.LABEL_ROLE) == role
+        ]
+
+    def agent(self) -> FakeAgent:
+        """The newest agent."""
+        return list(self.agents.values())[-1]
+
+    # Moving
+
+    async def apply(self, name: str = "ball", **spec: Any) -> Body:
+        return await self.api.create(names.SESSION_PLURAL, session_body(name, **spec))
+
+    async def reach(self, phase: str, name: str = "ball") -> Body:
+        await eventually(lambda: self.phase(name) == phase)
+        return self.status(name)
+
+    async def hint(self, name: str = "ball") -> int:
+        """Tell the operator to look, as a router does."""
+        async with (
+            aiohttp.ClientSession() as http,
+            http.post(
+                f"http://127.0.0.1:{self.operator.http_port}/hint",
+                json={"namespace": NAMESPACE, "name": name},
+            ) as response,
+        ):
+            return response.status
+
+    async def look_again(self, name: str = "ball") -> None:
+        """Hint, and wait until the newest agent was asked."""
+        asked = len(self.agent().calls)
+        await self.hint(name)
+        await eventually(lambda: len(self.agent().calls) > asked)
+
+    async def fetch(self, path: str) -> tuple[int, str]:
+        async with (
+            aiohttp.ClientSession() as http,
+            http.get(f"http://127.0.0.1:{self.operator.http_port}{path}") as response,
+        ):
+            return response.status, await response.text()
+
+    async def set_pod_status(self, pod: Body, **status: Any) -> None:
+        def change(body: Body) -> None:
+            body["status"] = {**body.get("status", {}), **status}
+
+        await self.api.edit("pods", NAMESPACE, pod["metadata"]["name"], change)
+
+    async def boot(self, pod: Body) -> None:
+        """Start a pod's container, and its agent."""
+        uid = pod["metadata"]["uid"]
+        role = pod["metadata"]["labels"][names.LABEL_ROLE]
+        if role == names.ROLE_SESSION:
+            agent = FakeAgent(uid, keys=PublicKeys.of(*self.keys.assignment), now=self.clock.now)
+            agent.auto_ready = self.auto_ready
+            agent.drain_finishes = self.drain_finishes
+            agent.reject_spec = self.reject_spec
+            self.agents[uid] = agent
+            self._urls[uid] = await self._stack.enter_async_context(running_agent(agent))
+        started = self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        await self.set_pod_status(
+            pod,
+            phase="Running",
+            podIP="127.0.0.1",
+            containerStatuses=[{"name": role, "state": {"running": {"startedAt": started}}}],
+        )
+
+    async def end_pod(
+        self, pod: Body, *, exit_code: int, message: str = "", reason: str = "Error"
+    ) -> None:
+        """The container ends by itself."""
+        role = pod["metadata"]["labels"][names.LABEL_ROLE]
+        self._urls.pop(pod["metadata"]["uid"], None)
+        ended = {"exitCode": exit_code, "reason": reason, "message": message}
+        await self.set_pod_status(
+            pod,
+            phase="Succeeded" if exit_code == 0 else "Failed",
+            containerStatuses=[{"name": role, "state": {"terminated": ended}}],
+        )
+
+    async def kill_pod(self, pod: Body) -> None:
+        """The pod object goes away, as after `kubectl delete pod --force`."""
+        self._urls.pop(pod["metadata"]["uid"], None)
+        await self.api.remove("pods", NAMESPACE, pod["metadata"]["name"])
+
+    async def kubelet(self) -> None:
+        """Start pods that appear, and remove those that are deleted."""
+        version = 0
+        while True:
+            for pod in self.api.all("pods"):
+                metadata = pod["metadata"]
+                if metadata["uid"] not in self._seen and self.auto_boot:
+                    self._seen.add(metadata["uid"])
+                    await self.boot(pod)
+                elif "deletionTimestamp" in metadata:
+                    await self.kill_pod(pod)
+            version = await self.api.wait_for_change(version)
+
+    def resolve(self, pod: PodFacts) -> str:
+        """Where a pod's agent listens; a closed port where it is gone."""
+        return self._urls.get(pod.uid, "http://127.0.0.1:9")
+
+    # The operator
+
+    @asynccontextmanager
+    async def running_operator(self, **changes: Any) -> AsyncIterator[Operator]:
+        """One operator process, from start to stop."""
+        metrics = Metrics()
+        kube = AioKubeClient(Configuration(host=self.api.url), observer=metrics.api_call)
+        agents = HttpAgentClient(
+            self.keys.assignment, observer=metrics.agent_call, resolve=self.resolve
+        )
+        settings = OperatorSettings(
+            **{
+                "namespace": NAMESPACE,
+                "namespaces": (NAMESPACE,),
+                "site": SITE,
+                "session_image": "podstream/session:test",
+                "http_port": 0,
+                "instance": "operator-test",
+                "resync_seconds": 3600.0,
+                **changes,
+            }
+        )
+        self.operator = Operator(
+            settings,
+            keys=self.keys,
+            kube=kube,
+            agents=agents,
+            metrics=metrics,
+            clock=self.clock,
+            login=lambda **_: kopf.ConnectionInfo(server=self.api.url),
+        )
+        stop = asyncio.Event()
+        task = asyncio.create_task(self.operator.run(stop=stop), name="operator")
+        try:
+            watches = "WATCH /apis/podstream.dev/v1alpha1/namespaces/media/streamsessions"
+            seen = self.api.requests.count(watches)
+            await eventually(lambda: task.done() or self.api.requests.count(watches) > seen)
+            if task.done():
+                await task
+            yield self.operator
+        finally:
+            stop.set()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+@asynccontextmanager
+async def running_world() -> AsyncIterator[World]:
+    """A cluster without an operator."""
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    clock = MovableClock()
+    async with AsyncExitStack() as stack:
+        api = await stack.enter_async_context(running_kube_api(now=clock.now))
+        world = World(api, clock=clock, stack=stack)
+        kubelet = asyncio.create_task(world.kubelet(), name="kubelet")
+        try:
+            yield world
+        finally:
+            kubelet.cancel()
+            with suppress(asyncio.CancelledError):
+                await kubelet
+
+
+def with_operator(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """Give a test a cluster with a running operator, as its argument `world`.
+
+    Not a fixture: kopf takes every task that began after it for its own and waits for it, and a
+    fixture's end is such a task.
+    """
+    signature = inspect.signature(test)
+    others = [item for name, item in signature.parameters.items() if name != "world"]
+
+    async def run(**arguments: Any) -> None:
+        async with running_world() as world, world.running_operator():
+            await test(world=world, **arguments)
+
+    run.__name__, run.__doc__, run.__module__ = test.__name__, test.__doc__, test.__module__
+    run.__dict__.update(test.__dict__)
+    run.__signature__ = signature.replace(parameters=others)  # type: ignore[attr-defined]
+    return run
+
+
+def termination_message(state: AgentState) -> str:
+    """What the kubelet keeps of an agent's last record."""
+    return encode_termination(state).decode()
