@@ -32,6 +32,20 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _TIMES: Final = tuple(Timeline.__struct_fields__)
 
 
+class _Record(msgspec.Struct, frozen=True):
+    """The envelope: version, pod UID, phase, assignment, session, failure, times, results."""
+
+    v: int
+    u: str
+    p: AgentPhase
+    a: str | None = None
+    s: tuple[str, str, str] | None = None
+    f: tuple[str, str] | None = None
+    t: dict[str, int] = {}
+    """Microseconds since 1970."""
+    r: dict[str, Any] | None = None
+
+
 def encode_termination(state: AgentState) -> bytes:
     """Pack a state into one record of exactly `RECORD_BYTES`.
 
@@ -55,18 +69,9 @@ def encode_termination(state: AgentState) -> bytes:
 def decode_termination(text: str) -> AgentState | None:
     """Read a record; `None` for anything that is not a whole record of a known version."""
     try:
-        body = json.loads(text)
-        if not isinstance(body, dict) or body.get("v") != _VERSION:
-            return None
-        return _expand(body)
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        OverflowError,
-        RecursionError,
-        msgspec.ValidationError,
-    ):
+        record = msgspec.json.decode(text, type=_Record)
+        return _expand(record) if record.v == _VERSION else None
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
         return None
 
 
@@ -89,33 +94,23 @@ def _compact(state: AgentState) -> dict[str, Any]:
     return body
 
 
-def _expand(body: Mapping[str, Any]) -> AgentState:
-    session = body.get("s")
-    failure = body.get("f")
-    results = body.get("r")
-    if results is not None and results.get("observedAt") is not None:
-        results = {**results, "observedAt": _from_micros(results["observedAt"])}
+def _expand(record: _Record) -> AgentState:
+    results = record.r
+    if results is not None and "observedAt" in results:
+        moment = _from_micros(msgspec.convert(results["observedAt"], int))
+        results = {**results, "observedAt": moment}
+    times = {name: _from_micros(value) for name, value in record.t.items() if name in _TIMES}
     return AgentState(
-        pod_uid=msgspec.convert(body["u"], str),
-        phase=AgentPhase(body["p"]),
-        assignment_id=msgspec.convert(body.get("a"), str | None),
-        session=None if session is None else _session(session),
-        failure=None if failure is None else _failure(failure),
-        timeline=Timeline(
-            **{name: _from_micros(value) for name, value in body["t"].items() if name in _TIMES}
-        ),
+        pod_uid=record.u,
+        phase=record.p,
+        assignment_id=record.a,
+        session=None
+        if record.s is None
+        else SessionRef(namespace=record.s[0], name=record.s[1], uid=record.s[2]),
+        failure=None if record.f is None else Failure(reason=record.f[0], message=record.f[1]),
+        timeline=Timeline(**times),
         results=None if results is None else Results.from_body(results),
     )
-
-
-def _session(items: list[Any]) -> SessionRef:
-    namespace, name, uid = msgspec.convert(items, tuple[str, str, str])
-    return SessionRef(namespace=namespace, name=name, uid=uid)
-
-
-def _failure(items: list[Any]) -> Failure:
-    reason, message = msgspec.convert(items, tuple[str, str])
-    return Failure(reason=reason, message=message)
 
 
 def _dump(body: Mapping[str, Any]) -> bytes:
@@ -152,5 +147,5 @@ def _to_micros(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
-def _from_micros(value: Any) -> datetime:
-    return _EPOCH + msgspec.convert(value, int) * _MICROSECOND
+def _from_micros(value: int) -> datetime:
+    return _EPOCH + value * _MICROSECOND

@@ -79,6 +79,7 @@ class Agent:
         )
         self._confirm_timer: asyncio.TimerHandle | None = None
         self._record_timer: asyncio.TimerHandle | None = None
+        self._configuring: list[asyncio.Task[None]] = []
         self._is_ending = False
         self.ended = asyncio.Event()
         """Set when the phase is final, results are collected and the record is written."""
@@ -191,7 +192,10 @@ class Agent:
                 self._spawn(member.child.stop(), name=f"stop:{member.name}")
         for name in assignment.spec.workloads:
             member = self._roster.get(name) or self._start_child(name)
-            self._spawn(self._configure(member, assignment), name=f"configure:{name}")
+            task = self._parts.group.create_task(
+                self._configure(member, assignment), name=f"configure:{name}"
+            )
+            self._configuring.append(task)
         self._step()
 
     async def _configure(self, member: Member, assignment: Assignment) -> None:
@@ -345,6 +349,9 @@ class Agent:
         self.connections.close()
         self._confirm()
         self._set_phase(AgentPhase.DRAINING)
+        for task in self._configuring:
+            if task is not asyncio.current_task():
+                task.cancel()
         self._spawn(self._finish(verdict), name="finish")
 
     async def _finish(self, verdict: Callable[[], End]) -> None:

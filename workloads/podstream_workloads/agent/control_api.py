@@ -120,7 +120,7 @@ class ControlApi:
                 await response.prepare(request)
                 await _copy(found.path, response, size=found.size)
         except (TimeoutError, OSError) as error:
-            logger.warning("artefact %s not sent: %s", name, error or "reader too slow")
+            logger.warning("artefact %s not sent: %s", name, type(error).__name__)
             if request.transport is not None:
                 request.transport.abort()
         return response

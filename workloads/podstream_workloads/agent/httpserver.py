@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import Counter
 
 from podstream_core.agentapi import ErrorBody
@@ -26,7 +27,18 @@ BodyT = TypeVar("BodyT", bound=ApiValue)
 SHUTDOWN_TIMEOUT_S: Final = 0.5
 """Answers that are being written may still leave; the pod has 10 s in all."""
 _KEEPALIVE_S: Final = 60.0
+_LINGERING_S: Final = 2.0
+"""How long a refused body is read and thrown away, so that its sender sees the answer."""
 _BEARER: Final = "bearer "
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """A scan must not fill the log: aiohttp writes a traceback for each request that is no HTTP."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_SERVER_LOGGER: Final = logging.getLogger(f"{__name__}.aiohttp")
+_SERVER_LOGGER.addFilter(_is_worth_a_line)
 
 
 class _GuardedConnection(asyncio.Protocol):
@@ -126,6 +138,8 @@ class HttpServer:
             self.app,
             access_log=None,
             keepalive_timeout=_KEEPALIVE_S,
+            lingering_time=_LINGERING_S,
+            logger=_SERVER_LOGGER,
             shutdown_timeout=SHUTDOWN_TIMEOUT_S,
         )
         await self._runner.setup()
@@ -186,7 +200,10 @@ async def _answer_refusals(request: web.Request, handler: Handler) -> web.Stream
 
 def _refuse(status: int, body: ErrorBody) -> web.Response:
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None  # noqa: PLR2004
-    return answer(body, status=status, headers=headers)
+    response = answer(body, status=status, headers=headers)
+    if status == 408:  # noqa: PLR2004 - a peer that owes half a body
+        response.force_close()
+    return response
 
 
 def answer(
@@ -213,13 +230,12 @@ async def read_body(request: web.Request, *, timeout_s: float) -> bytes:
     """The request's body.
 
     Raises:
-        Refusal: it does not arrive in time; the connection is closed with the answer.
+        Refusal: it does not arrive in time; the answer closes the connection.
     """
     try:
         async with asyncio.timeout(timeout_s):
             return await request.read()
     except TimeoutError as error:
-        request.protocol.force_close()
         raise Refusal(408, "TooSlow", f"the body did not arrive within {timeout_s:g} s") from error
 
 

@@ -1,0 +1,172 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from podstream_core.agentapi import ConnectionGrant, Protocol
+from podstream_workloads.agent.gate import Admitted, Gate, Refused, Tick
+
+SINCE = datetime(2026, 3, 1, tzinfo=UTC)
+RECONNECT_S = 10.0
+ESTABLISH_S = 30.0
+
+
+def grant(holder: str, role: str = "player", workload: str = "circle") -> ConnectionGrant:
+    return ConnectionGrant(
+        session_uid="uid", workload=workload, role=role, protocol=Protocol.WHEP, holder=holder
+    )
+
+
+def make_gate() -> Gate:
+    gate = Gate(reconnect_s=RECONNECT_S, establish_s=ESTABLISH_S)
+    gate.add_workload("circle", roles={"player": 1, "viewer": 2})
+    return gate
+
+
+# Each step: (moment in seconds, what happens, what the gate says).
+CASES = [
+    pytest.param(
+        [(0, "admit anna a1", Admitted()), (1, "admit bert b1", "Busy")],
+        id="second-holder-is-busy",
+    ),
+    pytest.param(
+        [
+            (0, "admit anna a1", Admitted()),
+            (0, "establish a1", True),
+            (5, "admit anna a2", Admitted(replaces="a1")),
+            (6, "release a1", False),
+            (7, "admit bert b1", "Busy"),
+        ],
+        id="same-holder-replaces-its-own-connection",
+    ),
+    pytest.param(
+        [
+            (0, "admit anna a1", Admitted()),
+            (0, "establish a1", True),
+            (20, "release a1", True),
+            (29.9, "admit bert b1", "Busy"),
+            (29.9, "admit anna a2", Admitted()),
+            (31, "admit bert b2", "Busy"),
+        ],
+        id="holder-returns-within-reconnect-seconds",
+    ),
+    pytest.param(
+        [
+            (0, "admit anna a1", Admitted()),
+            (0, "establish a1", True),
+            (20, "release a1", True),
+            (30, "admit bert b1", Admitted()),
+            (31, "admit anna a2", "Busy"),
+        ],
+        id="slot-is-free-when-the-reservation-expires",
+    ),
+    pytest.param(
+        [
+            (0, "admit anna a1", Admitted()),
+            (1, "release a1", True),
+            (1, "admit bert b1", Admitted()),
+        ],
+        id="never-established-connection-reserves-nothing",
+    ),
+    pytest.param(
+        [
+            (0, "admit anna a1", Admitted()),
+            (0, "establish a1", True),
+            (1, "release a1", True),
+            (2, "admit anna a2", Admitted()),
+            (3, "release a2", True),
+            (12.9, "admit bert b1", "Busy"),
+            (13, "admit bert b2", Admitted()),
+        ],
+        id="failed-return-keeps-the-reservation",
+    ),
+    pytest.param(
+        [
+            (0, "admit anna a1", Admitted()),
+            (29, "tick", Tick()),
+            (30, "tick", Tick(overdue=("a1",))),
+            (30, "release a1", True),
+            (30, "admit bert b1", Admitted()),
+        ],
+        id="connection-that-is-not-established-is-overdue",
+    ),
+    pytest.param(
+        [
+            (0, "admit anna a1", Admitted()),
+            (0, "establish a1", True),
+            (500, "tick", Tick()),
+            (500, "release a1", True),
+            (510, "tick", Tick(expired=("a1",))),
+        ],
+        id="established-connection-has-no-deadline",
+    ),
+    pytest.param(
+        [
+            (0, "admit anna a1 viewer", Admitted()),
+            (0, "admit bert b1 viewer", Admitted()),
+            (0, "admit carl c1 viewer", "Busy"),
+            (0, "admit carl c2 player", Admitted()),
+        ],
+        id="roles-are-counted-apart",
+    ),
+    pytest.param([(0, "admit anna a1 referee", "UnknownRole")], id="unknown-role"),
+    pytest.param(
+        [(0, "establish nobody", False), (0, "release nobody", False)], id="unknown-connection"
+    ),
+]
+
+
+@pytest.mark.parametrize("steps", CASES)
+def test_gate(steps: list[tuple[float, str, object]]) -> None:
+    gate = make_gate()
+    for now, action, expected in steps:
+        verb, *words = action.split()
+        result: object
+        match verb, words:
+            case "admit", [holder, connection, *role]:
+                said = gate.admit(
+                    grant(holder, *role), connection_id=connection, since=SINCE, now=now
+                )
+                result = said.error if isinstance(said, Refused) else said
+            case "establish", [connection]:
+                result = gate.establish(connection)
+            case "release", [connection]:
+                result = gate.release(connection, now=now)
+            case _:
+                result = gate.tick(now)
+        assert result == expected, f"{action} at {now}"
+
+
+def test_workload_without_the_role_is_unknown() -> None:
+    said = make_gate().admit(
+        grant("anna", workload="stream"), connection_id="a", since=SINCE, now=0
+    )
+    assert isinstance(said, Refused)
+    assert said.error == "UnknownRole"
+
+
+def test_removed_workload_leaves_no_slot() -> None:
+    gate = make_gate()
+    gate.admit(grant("anna"), connection_id="a1", since=SINCE, now=0)
+    gate.remove_workload("circle")
+    assert not gate.is_taken
+    assert gate.capacities == {}
+
+
+def test_without_reconnect_seconds_a_lost_slot_is_free_at_once() -> None:
+    gate = Gate(reconnect_s=0, establish_s=ESTABLISH_S)
+    gate.add_workload("circle", roles={"player": 1})
+    gate.admit(grant("anna"), connection_id="a1", since=SINCE, now=0)
+    gate.establish("a1")
+    gate.release("a1", now=1)
+    assert gate.admit(grant("bert"), connection_id="b1", since=SINCE, now=1) == Admitted()
+
+
+def test_reserved_slot_is_shown_as_not_connected() -> None:
+    gate = make_gate()
+    gate.admit(grant("anna"), connection_id="a1", since=SINCE, now=0)
+    gate.establish("a1")
+    assert [item.connected for item in gate.connections()] == [True]
+    gate.release("a1", now=1)
+    assert [(item.id, item.connected) for item in gate.connections()] == [("a1", False)]
+    assert gate.next_deadline() == 1 + RECONNECT_S
+    assert gate.grant_of("a1") is None

@@ -1,0 +1,174 @@
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from podstream_core.agentapi import AgentPhase, AgentState, Failure, SessionRef
+from podstream_core.api import CircleResults, Codec, LatencyMs, Results, Timeline
+from podstream_core.termination import RECORD_BYTES, decode_termination, encode_termination
+
+KUBELET_KEEPS_BYTES = 4096
+MOMENT = datetime(2026, 11, 21, 9, 57, 36, 440897, tzinfo=UTC)
+BIG_COUNT = 2**53 - 1
+BIG_FLOAT = 1.7976931348623157e308
+
+
+def largest_state(message: str) -> AgentState:
+    """Every member set, every member at its longest."""
+    return AgentState(
+        pod_uid="x" * 36,
+        phase=AgentPhase.COMPLETED,
+        assignment_id="i" * 128,
+        session=SessionRef(namespace="n" * 63, name="m" * 253, uid="u" * 36),
+        failure=Failure(reason="R" * 100, message=message),
+        timeline=Timeline(
+            **{
+                name: MOMENT + timedelta(microseconds=index)
+                for index, name in enumerate(Timeline.__struct_fields__)
+            }
+        ),
+        results=Results(
+            final=True,
+            observed_at=MOMENT,
+            circle=CircleResults(
+                codec=Codec.H264,
+                frames_sent=BIG_COUNT,
+                frames_skipped=BIG_COUNT,
+                frames_scored=BIG_COUNT,
+                frames_unmatched=BIG_COUNT,
+                frames_missed=BIG_COUNT,
+                loss_ratio=-BIG_FLOAT,
+                rmse_px=-BIG_FLOAT,
+                rmse_euclidean_px=-BIG_FLOAT,
+                error_p95_px=-BIG_FLOAT,
+                fps=-BIG_FLOAT,
+                latency_ms=LatencyMs(p50=-BIG_FLOAT, p95=-BIG_FLOAT, p99=-BIG_FLOAT),
+            ),
+        ),
+    )
+
+
+def test_largest_state_of_every_member_is_set() -> None:
+    """The bound below means nothing once a new member of the API is left out of it."""
+    results = largest_state("").results
+    assert results is not None
+    assert results.circle is not None
+    unset = [
+        f"{type(value).__name__}.{name}"
+        for value in (results, results.circle, largest_state("").timeline)
+        for name in value.__struct_fields__
+        if getattr(value, name) in (None, 0)
+    ]
+    assert unset == []
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param("", id="no-message"),
+        pytest.param("e" * 100_000, id="ascii"),
+        pytest.param("ä€😀" * 5000, id="multi-byte"),
+        pytest.param('"\\\n\x00' * 5000, id="escapes"),
+        pytest.param("\ud800" * 5000, id="lone-surrogates"),
+    ],
+)
+def test_largest_state_fits_and_comes_back(message: str) -> None:
+    state = largest_state(message)
+    record = encode_termination(state)
+    assert len(record) == RECORD_BYTES < KUBELET_KEEPS_BYTES
+    decoded = decode_termination(record.decode())
+    assert decoded is not None
+    assert decoded.failure is not None
+    assert decoded.failure.reason == "R" * 100
+    if message:
+        kept = decoded.failure.message.removesuffix("…")
+        assert len(kept) > 100
+        assert message.replace("\ud800", "?").startswith(kept)
+    assert decoded.session == state.session
+    assert decoded.timeline == state.timeline
+    assert decoded.assignment_id == state.assignment_id
+    assert decoded.results is not None
+    assert decoded.results.circle is not None
+    assert decoded.results.circle.frames_scored == BIG_COUNT
+
+
+def test_state_of_usual_size_comes_back_whole() -> None:
+    state = AgentState(
+        pod_uid="uid",
+        phase=AgentPhase.FAILED,
+        failure=Failure(reason="WorkloadCrashed", message="ended with SIGKILL"),
+        timeline=Timeline(assigned_at=MOMENT),
+        results=Results(circle=CircleResults(frames_scored=3, rmse_px=0.25)),
+    )
+    assert decode_termination(encode_termination(state).decode()) == state
+
+
+def test_idle_state_comes_back() -> None:
+    state = AgentState(pod_uid="uid", phase=AgentPhase.IDLE)
+    assert decode_termination(encode_termination(state).decode()) == state
+
+
+def test_floats_are_rounded_and_never_break_the_json() -> None:
+    circle = CircleResults(rmse_px=0.12345678912345, fps=float("nan"), loss_ratio=float("inf"))
+    state = AgentState(pod_uid="u", phase=AgentPhase.READY, results=Results(circle=circle))
+    text = encode_termination(state).decode()
+    decoded = decode_termination(text)
+    assert decoded is not None
+    assert decoded.results is not None
+    assert decoded.results.circle == CircleResults(rmse_px=0.1234568)
+    assert "NaN" not in text
+
+
+def test_only_the_message_is_cut_and_a_state_that_is_still_too_large_is_refused() -> None:
+    state = AgentState(pod_uid="u" * RECORD_BYTES, phase=AgentPhase.IDLE)
+    with pytest.raises(ValueError, match="does not fit"):
+        encode_termination(state)
+
+
+def test_every_truncation_and_shift_is_none() -> None:
+    record = encode_termination(largest_state("message")).decode()
+    body = record.rstrip()
+    for end in range(0, len(body), 7):
+        assert decode_termination(body[:end]) is None
+    for start in range(1, len(body), 7):
+        assert decode_termination(body[start:]) is None
+
+
+VALID = {"v": 1, "u": "uid", "p": "Ready", "t": {}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " " * RECORD_BYTES,
+        "null",
+        "[]",
+        "3",
+        '"text"',
+        "[" * 100_000,
+        "OOMKilled: the container ran out of memory",
+        json.dumps({}),
+        json.dumps(VALID | {"v": 2}),
+        json.dumps(VALID | {"p": "Sleeping"}),
+        json.dumps(VALID | {"u": 3}),
+        json.dumps(VALID | {"a": []}),
+        json.dumps(VALID | {"t": []}),
+        json.dumps(VALID | {"t": {"ready_at": "soon"}}),
+        json.dumps(VALID | {"t": {"ready_at": 10**30}}),
+        json.dumps(VALID | {"f": ["Reason"]}),
+        json.dumps(VALID | {"f": "Reason"}),
+        json.dumps(VALID | {"s": ["a", "b"]}),
+        json.dumps(VALID | {"r": []}),
+        json.dumps(VALID | {"r": {"circle": {"framesScored": "many"}}}),
+    ],
+)
+def test_garbage_is_none(text: str) -> None:
+    assert decode_termination(text) is None
+
+
+def test_unknown_members_of_a_newer_component_are_ignored() -> None:
+    body = VALID | {"z": 1, "t": {"later_at": 5}, "r": {"final": True, "stream": {"bytes": 1}}}
+    decoded = decode_termination(json.dumps(body))
+    assert decoded is not None
+    assert decoded.results == Results(final=True)
