@@ -147,7 +147,7 @@ class SignallingListener:
         finally:
             gauge.dec()
             self._metrics.connections.labels(_SIGNALLING, result).inc()
-            writer.close()
+            await _close(writer)
 
     async def _connect(self, lines: LineReader, writer: asyncio.StreamWriter, source: str) -> str:
         """Hold the client until a pod takes it, then pass messages; return the result.
@@ -171,7 +171,7 @@ class SignallingListener:
             await _discard(early)
             await _discard(placing)
             if not placing.cancelled() and placing.exception() is None:
-                placing.result().stream.writer.close()
+                await _close(placing.result().stream.writer)
 
     async def _place(self, source: str) -> "_Bound":
         target = ListenerTarget(self._name, self._routes)
@@ -340,6 +340,18 @@ async def _discard(task: asyncio.Task[Any]) -> None:
     await asyncio.wait({task})
     if not task.cancelled():
         task.exception()
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    """Close a connection; a peer that does not read what is left is cut off."""
+    writer.close()
+    try:
+        async with asyncio.timeout(CLOSING_S):
+            await writer.wait_closed()
+    except (OSError, TimeoutError):
+        pass
+    finally:
+        writer.transport.abort()
 
 
 def _keep_alive(writer: asyncio.StreamWriter) -> None:
