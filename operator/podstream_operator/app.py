@@ -128,7 +128,9 @@ class Operator:
         """
         try:
             await self._check_api()
-            self.http_port = await self._http.start(port=self._settings.http_port)
+            self.http_port = await self._http.start(
+                host=self._settings.http_host, port=self._settings.http_port
+            )
             await self.resync.load()
             self._loaded = True
             logger.info(

@@ -40,7 +40,7 @@ class OperatorHttp:
         self._hint = hint
         self._runner: web.AppRunner | None = None
 
-    async def start(self, *, port: int, host: str | None = None) -> int:
+    async def start(self, *, host: str | None, port: int) -> int:
         """Listen; the port, which is a free one where 0 was asked for."""
         app = web.Application(client_max_size=MAX_HINT_BYTES)
         app.add_routes(

@@ -44,6 +44,8 @@ class OperatorSettings:
     """Default limits of session pods, as Kubernetes quantities."""
     keys_dir: Path = Path("/etc/podstream/keys")
     """Folder with `assignment.pem` and `client.pem`."""
+    http_host: str | None = None
+    """Address of the HTTP server; `None`: all, IPv4 and IPv6."""
     http_port: int = OPERATOR_HTTP_PORT
     """Port of health, metrics and hints; 0: any free port, named in the log."""
     instance: str = "podstream-operator"

@@ -68,7 +68,7 @@ class FakeKubeApi:
         self._faults: list[Fault] = []
         self._watch_epoch = 0
         self._oldest_version = 0
-        self._serves_sessions = serves_sessions
+        self.serves_sessions = serves_sessions
         self._now = now
         self.frozen_watches = False
         self.writes: list[Write] = []
@@ -280,9 +280,7 @@ class FakeKubeApi:
         return None
 
     def _groups(self) -> list[str]:
-        return [
-            name for name in GROUPS if self._serves_sessions or not name.startswith("podstream")
-        ]
+        return [name for name in GROUPS if self.serves_sessions or not name.startswith("podstream")]
 
     def _post(self, resource: str, namespace: str, body: Body) -> web.Response:
         if (resource, namespace, body["metadata"]["name"]) in self._objects:

@@ -210,6 +210,7 @@ class World:
                 "namespaces": (NAMESPACE,),
                 "site": SITE,
                 "session_image": "podstream/session:test",
+                "http_host": "127.0.0.1",
                 "http_port": 0,
                 "instance": "operator-test",
                 "resync_seconds": 3600.0,
