@@ -114,7 +114,7 @@ def _with_buildah(request: Request, output: Path, *, cache: Path) -> None:
     ensure_packages()
     environment = {**os.environ, **prepare_buildah(cache)}
     _load_stand_ins(cache, environment)
-    argv = ["buildah", "bud", "--layers", "--format=docker", *request.flags()]
+    argv = ["buildah", "bud", "--layers", "--force-rm", "--format=docker", *request.flags()]
     _logged(argv, log=_log(cache, request), environment=environment)
     name = full_name(request.tag)
     run(["buildah", "push", "--quiet", name, f"docker-archive:{output}:{name}"], env=environment)
