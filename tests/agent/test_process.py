@@ -1,4 +1,5 @@
 import os
+import socket
 import subprocess
 import sys
 
@@ -85,6 +86,28 @@ def test_agent_that_cannot_start_says_why_and_exits_2(env: dict[str, str], named
     )
     assert result.returncode == 2
     assert named in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_port_that_is_taken_is_said_and_exits_2() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = subprocess.run(
+            [sys.executable, "-m", "podstream_workloads.agent"],
+            env={
+                "PATH": os.environ["PATH"],
+                **GOOD,
+                "PODSTREAM_LISTEN_HOST": "127.0.0.1",
+                "PODSTREAM_CONTROL_PORT": str(taken.getsockname()[1]),
+                "PODSTREAM_CONNECT_PORT": "0",
+                "PODSTREAM_STREAM_PORT": "0",
+                "PODSTREAM_TERMINATION_LOG": os.devnull,
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert result.returncode == 2
+    assert "address already in use" in result.stderr.lower()
     assert "Traceback" not in result.stderr
 
 

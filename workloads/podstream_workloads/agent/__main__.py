@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 
 from podstream_core.logs import setup_logging
-from podstream_workloads.agent.errors import SettingsError
+from podstream_workloads.agent.errors import SettingsError, describe_group
 from podstream_workloads.agent.registry import WORKLOAD_CLASSES
 from podstream_workloads.agent.runtime import run_process
 from podstream_workloads.agent.settings import AgentSettings
@@ -27,11 +27,12 @@ def main(*, registry: Mapping[str, str] = WORKLOAD_CLASSES) -> int:
         sys.stderr.write(f"podstream-agent: {error}\n")
         return _EXIT_USAGE
     setup_logging(level=settings.log_level, fmt=settings.log_format, component="agent")
+    code = _EXIT_USAGE
     try:
-        return run_process(settings, registry=registry)
-    except OSError as error:
-        logger.critical("the agent cannot start: %s", error)
-        return _EXIT_USAGE
+        code = run_process(settings, registry=registry)
+    except* OSError as group:
+        logger.critical("the agent cannot go on: %s", describe_group(group))
+    return code
 
 
 if __name__ == "__main__":

@@ -14,3 +14,12 @@ class Refusal(Exception):
 
 class SettingsError(Exception):
     """The environment lacks something or holds a value that cannot be read."""
+
+
+def describe_group(group: BaseExceptionGroup[BaseException]) -> str:
+    """The causes in a group of exceptions, however nested, in one line."""
+    causes = [
+        describe_group(item) if isinstance(item, BaseExceptionGroup) else str(item)
+        for item in group.exceptions
+    ]
+    return "; ".join(dict.fromkeys(causes))

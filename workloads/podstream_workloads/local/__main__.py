@@ -1,0 +1,102 @@
+"""`podstream-run SPEC`: a session without Kubernetes."""
+
+import argparse
+import asyncio
+import json
+import logging
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from podstream_core.agentapi import AgentPhase, AgentState
+from podstream_core.api import StreamSession
+from podstream_core.logs import setup_logging
+from podstream_core.ports import LISTENERS
+from podstream_workloads.agent.errors import describe_group
+from podstream_workloads.agent.registry import WORKLOAD_CLASSES
+from podstream_workloads.local.client_process import DEFAULT_COMMAND
+from podstream_workloads.local.runner import (
+    DEFAULT_SIGNALLING_PORT,
+    LocalRun,
+    RunOptions,
+    final_report,
+    say,
+)
+from podstream_workloads.local.spec_file import SpecError, read_session
+
+_EXIT_USAGE: Final = 2
+_DEFAULT_PORT: Final = next(item.port for item in LISTENERS if item.name == "http")
+
+logger = logging.getLogger(__name__)
+
+
+def main(
+    argv: Sequence[str] | None = None,
+    *,
+    registry: Mapping[str, str] = WORKLOAD_CLASSES,
+    client_command: Sequence[str] = DEFAULT_COMMAND,
+) -> int:
+    """Run the session; 0 completed, 1 failed, 2 cannot start."""
+    arguments = _parse(argv)
+    level = "DEBUG" if arguments.verbose > 1 else "INFO" if arguments.verbose else "WARNING"
+    setup_logging(level=level, fmt="text", component="run")
+    try:
+        session = read_session(arguments.spec)
+    except SpecError as error:
+        for line in str(error).splitlines():
+            say(f"{arguments.spec}: {line}")
+        return _EXIT_USAGE
+    options = RunOptions(
+        port=arguments.port,
+        signalling_port=arguments.signalling_port,
+        log_level=level,
+        log_format="text",
+        registry=registry,
+        client_command=client_command,
+    )
+    state: AgentState | None = None
+    try:
+        state = asyncio.run(_run(session, options))
+    except* OSError as group:
+        say(f"cannot go on: {describe_group(group)}")
+    if state is None:
+        return _EXIT_USAGE
+    say(f"phase       {state.phase.value}")
+    sys.stdout.write(json.dumps(final_report(session, state), indent=2) + "\n")
+    return 0 if state.phase is AgentPhase.COMPLETED else 1
+
+
+async def _run(session: StreamSession, options: RunOptions) -> AgentState:
+    run = LocalRun(session, options)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, run.stop)
+    return await run.run()
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="podstream-run",
+        description="Run a StreamSession on this machine, without Kubernetes.",
+        epilog="Ctrl-C ends the session in order. The last figures are printed as JSON.",
+    )
+    parser.add_argument("spec", type=Path, help="YAML file with one StreamSession")
+    parser.add_argument(
+        "--port", type=int, default=_DEFAULT_PORT, help="WHEP on 127.0.0.1 (%(default)s)"
+    )
+    parser.add_argument(
+        "--signalling-port",
+        type=int,
+        default=DEFAULT_SIGNALLING_PORT,
+        help="newline-JSON signalling on 127.0.0.1, if the spec names that listener (%(default)s)",
+    )
+    parser.add_argument(
+        "-v", "--verbose", action="count", default=0, help="log more; twice for debugging"
+    )
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,231 @@
+"""Plays the router on 127.0.0.1: WHEP by HTTP and newline-JSON signalling by TCP.
+
+Same URLs, tokens and waiting as the real one. Media needs no relay here: the pod's candidates are
+reachable from the same machine.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import logging
+import re
+import secrets
+from typing import Any, Final
+
+import aiohttp
+from aiohttp import web
+
+from podstream_core.agentapi import ConnectionGrant, ErrorBody, Protocol
+from podstream_core.api import AccessMode, StreamSession
+from podstream_core.names import CONNECTION_HEADER
+from podstream_core.tokens import (
+    CLIENT_AUDIENCE,
+    PublicKeys,
+    SigningKey,
+    TokenError,
+    TokenType,
+    pod_audience,
+)
+from podstream_workloads.agent.runtime import BoundPorts
+
+logger = logging.getLogger(__name__)
+
+HOST: Final = "127.0.0.1"
+HOLD_TIMEOUT_S: Final = 60.0
+"""How long a connection waits for the session to become ready."""
+RETRY_PERIOD_S: Final = 0.1
+MAX_SDP_BYTES: Final = 64 * 1024
+_WORKLOAD: Final = "circle"
+_ROLE: Final = "player"
+_CANDIDATE: Final = re.compile(r"^a=(candidate:|end-of-candidates).*(\r?\n|\Z)", re.MULTILINE)
+_CHUNK_BYTES: Final = 64 * 1024
+_PREAMBLE_TIMEOUT_S: Final = 10.0
+_HTTP_TOO_EARLY: Final = 425
+
+
+class Gateway:
+    """The session's endpoints on this machine."""
+
+    def __init__(
+        self,
+        session: StreamSession,
+        *,
+        pod_uid: str,
+        agent_ports: BoundPorts,
+        pod_key: SigningKey,
+        client_key: SigningKey,
+    ) -> None:
+        """Prepare the endpoints.
+
+        Args:
+            session: what is served.
+            pod_uid: of the agent behind the endpoints.
+            agent_ports: where the agent listens.
+            pod_key: signs connection tokens, as the router's assignment key does.
+            client_key: signed the client's token.
+        """
+        self._session = session
+        self._pod_uid = pod_uid
+        self._ports = agent_ports
+        self._pod_key = pod_key
+        self._client_keys = PublicKeys.of(client_key)
+        self._http: aiohttp.ClientSession | None = None
+
+    @property
+    def path(self) -> str:
+        """Path of the session's WHEP endpoint."""
+        meta = self._session.metadata
+        return f"/s/{meta.namespace}/{meta.name}/whep"
+
+    async def open(self, stack: contextlib.AsyncExitStack, *, port: int) -> int:
+        """Serve WHEP until the stack is closed; return the port.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        self._http = await stack.enter_async_context(
+            aiohttp.ClientSession(f"http://{HOST}:{self._ports.connect}")
+        )
+        app = web.Application(client_max_size=MAX_SDP_BYTES)
+        app.router.add_post(self.path, self._connect)
+        app.router.add_patch(self.path + "/{id}", self._forward)
+        app.router.add_delete(self.path + "/{id}", self._forward)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, HOST, port).start()
+        return int(runner.addresses[0][1])
+
+    async def open_signalling(self, stack: contextlib.AsyncExitStack, *, port: int) -> int:
+        """Serve newline-JSON signalling until the stack is closed; return the port.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        server = await asyncio.start_server(self._splice, HOST, port)
+        await stack.enter_async_context(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    # -- WHEP ------------------------------------------------------------------------------------
+
+    async def _connect(self, request: web.Request) -> web.Response:
+        try:
+            holder = self._authorize(request)
+        except TokenError as error:
+            return _refuse(401, "InvalidToken", str(error))
+        # The pod never learns a client's candidates: it answers where checks come from.
+        offer = _CANDIDATE.sub("", await request.text())
+        assert self._http is not None
+        deadline = asyncio.get_running_loop().time() + HOLD_TIMEOUT_S
+        while True:
+            headers = {
+                "Authorization": f"Bearer {self._token(Protocol.WHEP, holder=holder)}",
+                "Content-Type": request.content_type,
+            }
+            async with self._http.post("/whep", data=offer, headers=headers) as response:
+                body = await response.read()
+                is_early = response.status == _HTTP_TOO_EARLY
+                if not is_early or asyncio.get_running_loop().time() > deadline:
+                    return self._answer(response, body)
+            await asyncio.sleep(RETRY_PERIOD_S)
+
+    def _answer(self, response: aiohttp.ClientResponse, body: bytes) -> web.Response:
+        answer = web.Response(status=response.status, body=body, content_type=response.content_type)
+        connection = response.headers.get(CONNECTION_HEADER)
+        if connection is not None:
+            answer.headers["Location"] = f"{self.path}/{connection}"
+        return answer
+
+    async def _forward(self, request: web.Request) -> web.Response:
+        try:
+            holder = self._authorize(request)
+        except TokenError as error:
+            return _refuse(401, "InvalidToken", str(error))
+        assert self._http is not None
+        headers = {"Authorization": f"Bearer {self._token(Protocol.WHEP, holder=holder)}"}
+        path = f"/whep/{request.match_info['id']}"
+        async with self._http.request(request.method, path, headers=headers) as response:
+            return self._answer(response, await response.read())
+
+    def _authorize(self, request: web.Request) -> str:
+        """Holder of the slot: digest of the client's token, random where access is public."""
+        if self._session.spec.access.mode is AccessMode.PUBLIC:
+            return secrets.token_hex(16)
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise TokenError("send the header Authorization: Bearer <token>")
+        claims = self._client_keys.verify(
+            token.strip(), kind=TokenType.CLIENT, audience=CLIENT_AUDIENCE
+        )
+        if claims["sub"] != self._session.metadata.uid:
+            raise TokenError("the token is for another session")
+        return hashlib.sha256(token.strip().encode()).hexdigest()
+
+    def _token(self, protocol: Protocol, *, holder: str) -> str:
+        uid = self._session.metadata.uid
+        grant = ConnectionGrant(
+            session_uid=uid,
+            workload=_WORKLOAD,
+            role=_ROLE,
+            protocol=protocol,
+            holder=holder,
+            client_address=HOST,
+        )
+        return self._pod_key.sign(
+            TokenType.CONNECTION,
+            audience=pod_audience(self._pod_uid),
+            subject=uid,
+            claims=grant.to_body(),
+        )
+
+    # -- signalling ------------------------------------------------------------------------------
+
+    async def _splice(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            pod_reader, pod_writer = await self._open_stream()
+        except (OSError, TimeoutError, ConnectionRefusedError) as error:
+            logger.warning("signalling client refused: %s", error)
+            writer.close()
+            return
+        pumps = [
+            asyncio.create_task(_pump(reader, pod_writer)),
+            asyncio.create_task(_pump(pod_reader, writer)),
+        ]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.wait(pumps)
+            pod_writer.close()
+            writer.close()
+
+    async def _open_stream(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        holder = secrets.token_hex(16)
+        deadline = asyncio.get_running_loop().time() + HOLD_TIMEOUT_S
+        while True:
+            token = self._token(Protocol.SIGNALLING, holder=holder)
+            reader, writer = await asyncio.open_connection(HOST, self._ports.stream)
+            writer.write(json.dumps({"token": token}).encode() + b"\n")
+            async with asyncio.timeout(_PREAMBLE_TIMEOUT_S):
+                reply: dict[str, Any] = json.loads(await reader.readline() or b"{}")
+            if reply.get("ok"):
+                return reader, writer
+            writer.close()
+            is_early = reply.get("error") == "NotReady"
+            if not is_early or asyncio.get_running_loop().time() > deadline:
+                raise ConnectionRefusedError(reply.get("message", "the agent has ended"))
+            await asyncio.sleep(RETRY_PERIOD_S)
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while chunk := await reader.read(_CHUNK_BYTES):
+            writer.write(chunk)
+            await writer.drain()
+
+
+def _refuse(status: int, error: str, message: str) -> web.Response:
+    body = ErrorBody(error=error, message=message).to_body()
+    return web.json_response(body, status=status)
