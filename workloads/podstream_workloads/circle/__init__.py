@@ -1,0 +1,1 @@
+"""Circle workload: a ball streamed over WebRTC, scored against its true position."""

@@ -1,0 +1,60 @@
+"""What clients say on the data channel: tab-separated text, one estimate a message.
+
+    x <TAB> y <TAB> pts                          the original's form, decimal integers
+    x <TAB> y <TAB> pts <TAB> rtpTimestamp       with the frame's RTP timestamp; decimals allowed
+    - <TAB> - <TAB> pts <TAB> rtpTimestamp       the frame was seen and shows no ball
+    ping                                         heartbeat, every 2 s
+
+`pts` counts from the first frame that the client received, so it names a frame only while nothing
+was lost before that one; `rtpTimestamp` (0 to 2³² - 1) always does. Everything else (`hi`, junk) is
+ignored.
+"""
+
+import math
+from dataclasses import dataclass
+
+LABEL = "RTCchannel"
+HEARTBEAT = "ping"
+_MAX_CHARS = 128
+_MAX_COORDINATE = 100_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Where a client saw the ball in a frame."""
+
+    position: tuple[float, float] | None
+    """Pixels; `None`: the client saw no ball."""
+    pts: int
+    rtp_timestamp: int | None
+
+
+def parse_estimate(message: object) -> Estimate | None:
+    """Read a message; `None` where it is no estimate."""
+    if not isinstance(message, str) or len(message) > _MAX_CHARS:
+        return None
+    fields = message.split("\t")
+    if len(fields) not in (3, 4):
+        return None
+    try:
+        pts = int(fields[2])
+        rtp_timestamp = int(fields[3]) if fields[3:] else None
+        is_miss = fields[0] == fields[1] == "-"
+        position = None if is_miss else (float(fields[0]), float(fields[1]))
+    except ValueError:
+        return None
+    if position is not None and not all(
+        math.isfinite(value) and abs(value) <= _MAX_COORDINATE for value in position
+    ):
+        return None
+    if rtp_timestamp is not None and not 0 <= rtp_timestamp < 1 << 32:
+        return None
+    return Estimate(position, pts, rtp_timestamp)
+
+
+def format_estimate(estimate: Estimate) -> str:
+    """Write a message with three decimals a coordinate."""
+    seen = estimate.position
+    place = "-\t-" if seen is None else f"{seen[0]:.3f}\t{seen[1]:.3f}"
+    tail = "" if estimate.rtp_timestamp is None else f"\t{estimate.rtp_timestamp}"
+    return f"{place}\t{estimate.pts}{tail}"

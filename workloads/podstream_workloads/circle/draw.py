@@ -1,0 +1,122 @@
+"""Draws the ball straight into the planes of a yuv420p picture, antialiased, at sub-pixel places.
+
+Coverage of a pixel is `clip(r + 1/2 - d, 0, 1)` with its centre's distance d: the area of a
+half-plane in a unit pixel to within 0.04 for the radii that are allowed. Chroma samples lie between
+two luma columns and rows and take the mean of their four luma pixels' coverage. Only the box
+around the ball is touched, and the box of the frame before is wiped.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from av import VideoFrame
+
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom (exclusive); even numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class YuvColor:
+    """A colour in BT.601, limited range."""
+
+    y: int
+    u: int
+    v: int
+
+    @classmethod
+    def from_rgb(cls, red: int, green: int, blue: int) -> "YuvColor":
+        """Convert 8-bit RGB (ITU-R BT.601-7, section 2.5)."""
+        return cls(
+            round(16 + (65.481 * red + 128.553 * green + 24.966 * blue) / 255),
+            round(128 + (-37.797 * red - 74.203 * green + 112 * blue) / 255),
+            round(128 + (112 * red - 93.786 * green - 18.214 * blue) / 255),
+        )
+
+    @classmethod
+    def from_hex(cls, text: str) -> "YuvColor":
+        """Convert `#rrggbb`."""
+        value = int(text[1:], 16)
+        return cls.from_rgb(value >> 16, value >> 8 & 255, value & 255)
+
+
+BLACK = YuvColor.from_rgb(0, 0, 0)
+
+
+class Canvas:
+    """Black pictures of one size with one ball each.
+
+    Two pictures take turns: the encoder may still read the one while the next is drawn.
+    """
+
+    def __init__(self, *, width: int, height: int, radius: int, color: YuvColor) -> None:
+        self._width = width
+        self._height = height
+        self._radius = radius
+        self._color = color
+        self._pictures = [_Picture(width, height) for _ in range(2)]
+        self._turn = 0
+
+    def draw(self, x: float, y: float) -> VideoFrame:
+        """A picture with the ball's centre at (x, y), pixels."""
+        picture = self._pictures[self._turn]
+        self._turn = 1 - self._turn
+        picture.wipe()
+        box = self._box(x, y)
+        left, top, right, bottom = box
+        columns = np.arange(left, right, dtype=np.float32) - np.float32(x)
+        rows = np.arange(top, bottom, dtype=np.float32) - np.float32(y)
+        distance = np.sqrt(rows[:, None] ** 2 + columns[None, :] ** 2)
+        picture.blend(box, np.clip(self._radius + 0.5 - distance, 0, 1), self._color)
+        return picture.frame
+
+    def _box(self, x: float, y: float) -> Box:
+        reach = self._radius + 1
+        return (
+            max(0, math.floor(x - reach)) & ~1,
+            max(0, math.floor(y - reach)) & ~1,
+            min(self._width, (math.ceil(x + reach) + 2) & ~1),
+            min(self._height, (math.ceil(y + reach) + 2) & ~1),
+        )
+
+
+class _Picture:
+    def __init__(self, width: int, height: int) -> None:
+        self.frame = VideoFrame(width, height, "yuv420p")
+        self._planes = [
+            _plane_view(self.frame, index, width >> shift, height >> shift)
+            for index, shift in ((0, 0), (1, 1), (2, 1))
+        ]
+        self._dirty: Box = (0, 0, width, height)
+
+    def wipe(self) -> None:
+        left, top, right, bottom = self._dirty
+        luma, blue, red = self._planes
+        luma[top:bottom, left:right] = BLACK.y
+        half = np.s_[top // 2 : bottom // 2, left // 2 : right // 2]
+        blue[half] = BLACK.u
+        red[half] = BLACK.v
+
+    def blend(self, box: Box, coverage: np.ndarray, color: YuvColor) -> None:
+        left, top, right, bottom = box
+        luma, blue, red = self._planes
+        luma[top:bottom, left:right] = _mix(BLACK.y, color.y, coverage)
+        quarter = (
+            coverage[::2, ::2] + coverage[1::2, ::2] + coverage[::2, 1::2] + coverage[1::2, 1::2]
+        ) / 4
+        half = np.s_[top // 2 : bottom // 2, left // 2 : right // 2]
+        blue[half] = _mix(BLACK.u, color.u, quarter)
+        red[half] = _mix(BLACK.v, color.v, quarter)
+        self._dirty = box
+
+
+def _mix(background: int, foreground: int, coverage: np.ndarray) -> np.ndarray:
+    mixed: np.ndarray = np.rint(background + (foreground - background) * coverage)
+    return mixed
+
+
+def _plane_view(frame: VideoFrame, index: int, width: int, height: int) -> np.ndarray:
+    plane = frame.planes[index]
+    pixels = np.frombuffer(plane, dtype=np.uint8)  # type: ignore[call-overload]
+    view: np.ndarray = pixels.reshape(-1, plane.line_size)[:height, :width]
+    return view

@@ -1,0 +1,1 @@
+"""What every workload that moves pictures over WebRTC stands on."""

@@ -1,0 +1,245 @@
+"""Every private name of aiortc and aioice that podstream uses, in one place.
+
+Both libraries are pinned exactly; `tests/media/test_aiortc_private.py` fails when one of the names
+goes or changes its meaning. Nothing outside this module may touch a private name of them.
+
+* The jitter buffer releases a video frame when the next one's first packet arrives, one frame
+  interval late; `install_marker_release` makes it honour the RTP marker bit.
+* A frame's RTP timestamp identifies it on both sides, but the public API gives only differences.
+* aioice binds every interface at a random port under a random user name; a session pod listens at
+  one address inside a fixed range, and its user name says which pod and port it is.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any
+
+import aioice.ice
+import aiortc.jitterbuffer
+import aiortc.rtcpeerconnection
+from aioice.candidate import Candidate, candidate_foundation, candidate_priority
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
+from aiortc.rtcicetransport import RTCIceGatherer
+
+from podstream_core.ufrag import make_ufrag
+
+_RTP_MODULUS = 1 << 32
+
+
+# -- frames leave the jitter buffer at the marker bit
+
+
+class _MarkerJitterBuffer(aiortc.jitterbuffer.JitterBuffer):
+    """Releases a video frame as soon as its last packet (marker bit, RFC 3550) is there."""
+
+    def _remove_frame(self, sequence_number: int) -> aiortc.jitterbuffer.JitterFrame | None:
+        if self._is_video and self._origin is not None:
+            frame = self._marked_frame(self._origin)
+            if frame is not None:
+                return frame
+        return super()._remove_frame(sequence_number)
+
+    def _marked_frame(self, origin: int) -> aiortc.jitterbuffer.JitterFrame | None:
+        parts: list[bytes] = []
+        timestamp: int | None = None
+        for count in range(self._capacity):
+            packet: Any = self._packets[(origin + count) % self._capacity]
+            if packet is None or (timestamp is not None and packet.timestamp != timestamp):
+                return None
+            timestamp = packet.timestamp
+            parts.append(packet._data)
+            if packet.marker:
+                self.remove(count + 1)
+                return aiortc.jitterbuffer.JitterFrame(data=b"".join(parts), timestamp=timestamp)
+        return None
+
+
+def install_marker_release() -> None:
+    """Make every receiver of this process release video frames at the marker bit."""
+    module: Any = aiortc.rtcrtpreceiver
+    module.JitterBuffer = _MarkerJitterBuffer
+
+
+# -- RTP timestamps
+
+
+def receiver_rtp_timestamp(receiver: RTCRtpReceiver, pts: int) -> int | None:
+    """RTP timestamp of a received frame; `None` before the first frame."""
+    origin = receiver._RTCRtpReceiver__timestamp_mapper._origin  # type: ignore[attr-defined]
+    return None if origin is None else (origin + pts) % _RTP_MODULUS
+
+
+def sender_rtp_origin(sender: RTCRtpSender, *, last_pts: int) -> int | None:
+    """RTP timestamp of presentation time 0; `None` before the first packet.
+
+    Args:
+        sender: sends frames whose packets have all left.
+        last_pts: presentation time of the last of those frames, ticks of 1/90000 s.
+    """
+    private: Any = sender
+    if private._RTCRtpSender__packet_count == 0:
+        return None
+    timestamp: int = private._RTCRtpSender__rtp_timestamp
+    return (timestamp - last_pts) % _RTP_MODULUS
+
+
+async def resend_history(sender: RTCRtpSender) -> None:
+    """Send the packets of the sender's history once more, bit for bit; receivers drop duplicates.
+
+    Only for a history that is shorter than its ring, that is at the start of a stream.
+    """
+    private: Any = sender
+    extensions = private._RTCRtpSender__rtp_header_extensions_map
+    for packet in list(private._RTCRtpSender__rtp_history.values()):
+        with contextlib.suppress(ConnectionError):
+            await sender.transport._send_rtp(packet.serialize(extensions))
+
+
+async def request_key_frame(receiver: RTCRtpReceiver) -> None:
+    """Send a picture loss indication (RFC 4585) for the stream that was heard last."""
+    private: Any = receiver
+    active: dict[int, Any] = private._RTCRtpReceiver__active_ssrc
+    if active:
+        with contextlib.suppress(ConnectionError):
+            await private._send_rtcp_pli(max(active, key=lambda ssrc: active[ssrc]))
+
+
+def negotiated_codec(transceiver: RTCRtpTransceiver) -> str | None:
+    """Name of the codec that is sent, as in SDP; `None` before negotiation."""
+    codecs: list[Any] = transceiver._codecs
+    return codecs[0].name if codecs else None
+
+
+# -- bitrates
+
+
+def raise_bitrates(*, pixels_per_s: int) -> None:
+    """Lift aiortc's fixed bitrate range for encoders that this process makes from now on.
+
+    Stock limits are 1.5 Mbit/s for VP8 and 3 Mbit/s for H264 whatever the picture's size. Here the
+    start is 0.07 bit per pixel, at least 1 Mbit/s, and the cap twice that.
+    """
+    start = max(1_000_000, int(pixels_per_s * 0.07))
+    for name in ("vpx", "h264"):
+        module: Any = __import__(f"aiortc.codecs.{name}", fromlist=[name])
+        module.DEFAULT_BITRATE = start
+        module.MAX_BITRATE = 2 * start
+
+
+# -- ICE at the pod's address, under a user name that says which pod and port
+
+
+class NoMediaPort(Exception):
+    """All media ports of the pod are in use (a dead peer may hold one for 30 s)."""
+
+
+class PodIce:
+    """Where and under which names the peer connections of a pod gather candidates."""
+
+    def __init__(self, *, pod_uid: str, host: str, ports: range) -> None:
+        self.pod_uid = pod_uid
+        self.host = host
+        self.ports = ports
+
+    def bind(self) -> socket.socket:
+        """A UDP socket at the first free media port.
+
+        Raises:
+            NoMediaPort: none is free.
+        """
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        for port in self.ports:
+            sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            try:
+                sock.bind((self.host, port))
+            except OSError:
+                sock.close()
+                continue
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            return sock
+        raise NoMediaPort(f"no free UDP port among {self.ports.start}-{self.ports.stop - 1}")
+
+
+class _PodConnection(aioice.ice.Connection):
+    """Gathers one host candidate: the socket that it was given."""
+
+    def __init__(self, sock: socket.socket, *, username: str) -> None:
+        super().__init__(ice_controlling=False, local_username=username)
+        self._pod_socket: socket.socket | None = sock
+
+    async def get_component_candidates(
+        self, component: int, addresses: list[str], timeout: int = 5
+    ) -> list[Candidate]:
+        sock, self._pod_socket = self._pod_socket, None
+        if sock is None:
+            return []
+        host, port = sock.getsockname()[:2]
+        loop = asyncio.get_running_loop()
+        _, protocol = await loop.create_datagram_endpoint(
+            lambda: aioice.ice.StunProtocol(self), sock=sock
+        )
+        protocol.local_candidate = Candidate(
+            foundation=candidate_foundation("host", "udp", host),
+            component=component,
+            transport="udp",
+            priority=candidate_priority(component, "host"),
+            host=host,
+            port=port,
+            type="host",
+        )
+        self._protocols.append(protocol)
+        return [protocol.local_candidate]
+
+    async def close(self) -> None:
+        if self._pod_socket is not None:
+            self._pod_socket.close()
+            self._pod_socket = None
+        await super().close()
+
+
+class _PodIceGatherer(RTCIceGatherer):
+    """A gatherer whose one candidate is the pod's address."""
+
+    def __init__(self, pod_ice: PodIce) -> None:
+        super().__init__(iceServers=[])
+        sock = pod_ice.bind()
+        username = make_ufrag(pod_ice.pod_uid, port=sock.getsockname()[1])
+        self._connection = _PodConnection(sock, username=username)
+
+
+_current: ContextVar[PodIce | None] = ContextVar("podstream_pod_ice", default=None)
+_StockGatherer = RTCIceGatherer
+
+
+def _make_gatherer(*args: Any, **kwargs: Any) -> RTCIceGatherer:
+    pod_ice = _current.get()
+    return _StockGatherer(*args, **kwargs) if pod_ice is None else _PodIceGatherer(pod_ice)
+
+
+@contextlib.contextmanager
+def gathering_at(pod_ice: PodIce) -> Iterator[None]:
+    """Peer connections that are set up inside this block listen at the pod's media address.
+
+    A peer connection makes its gatherer when it gets its first track or data channel, or a remote
+    description.
+    """
+    module: Any = aiortc.rtcpeerconnection
+    module.RTCIceGatherer = _make_gatherer
+    token = _current.set(pod_ice)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+async def close_quietly(peer: RTCPeerConnection, *, timeout_s: float = 3.0) -> None:
+    """Close a peer connection within bounded time; it never raises.
+
+    aiortc joins its decoder's thread on the event loop and may wait for a peer that is gone.
+    """
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(timeout_s):
+            await peer.close()
