@@ -4,7 +4,7 @@ What the spec's numbers make it do:
 
 * `frames`: finite, done after so many lines; 0: not finite.
 * `fps` 1: reports ready only when a file `go` appears in the artefact folder.
-* `fps` 2: rejects the spec.  `fps` 3: dies in `configure`.
+* `fps` 2: rejects the spec.  `fps` 3: dies in `configure`.  `fps` 4: hangs when it is drained.
 
 What an offer's text makes it do: `bad`, `unsupported`, `crash` (SIGKILL), `silent` (media never
 comes up); anything else is answered at once.
@@ -14,6 +14,7 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from pathlib import Path
 
 from podstream_core.api import CircleResults, SessionSpec
@@ -42,6 +43,7 @@ class EchoWorkload(Workload):
         assert spec.circle is not None
         self._context = context
         self._frames = spec.circle.frames
+        self._hangs = spec.circle.fps == 4
         match spec.circle.fps:
             case 1:
                 self._waiting = asyncio.create_task(self._wait_for(context.artefact_dir / "go"))
@@ -105,6 +107,8 @@ class EchoWorkload(Workload):
         return WorkloadResults(CircleResults(frames_scored=self._scored), self._artefacts)
 
     async def drain(self) -> None:
+        if self._hangs:
+            time.sleep(60)  # noqa: ASYNC251 - the whole process hangs, as a stuck codec would
         for connection_id in list(self._tasks):
             await self.disconnect(connection_id)
         path = self._context.artefact_dir / "lines.txt"

@@ -115,6 +115,22 @@ async def test_sigterm_drains_and_keeps_the_results(agent: AgentProcess) -> None
     assert await client.ended() == b""
 
 
+async def test_workload_that_hangs_does_not_outlast_the_grace(agent: AgentProcess) -> None:
+    await agent.assigned(fps=4)
+    client = await agent.stream(after=b"one\n")
+    assert (await client.reply())["ok"] is True
+    await agent.reaches(lambda state: state.results is not None)
+    agent.terminate()
+    assert await agent.exit_code(within_s=8) == 1
+    record = agent.record()
+    assert record.failure is not None
+    assert record.failure.reason == "Drained"
+    # The final figures cannot be asked for; the newest live ones stand in for them.
+    assert record.results is not None
+    assert record.results.circle is not None
+    assert record.results.circle.frames_scored == 1
+
+
 async def test_sigterm_while_the_workload_loads_does_not_wait_for_it(agent: AgentProcess) -> None:
     assert (await agent.assign(assignment_token(spec()))).status == 200
     agent.terminate()

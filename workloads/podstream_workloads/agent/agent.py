@@ -15,13 +15,12 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
 from podstream_core.agentapi import AgentPhase, AgentState, Assignment, ConnectionGrant, Failure
 from podstream_core.api import Timeline
-from podstream_core.tokens import TokenError, TokenType, pod_audience
+from podstream_core.tokens import pod_audience
 from podstream_workloads.agent.children import CONFIGURE_TIMEOUT_S, ChildGoneError
 from podstream_workloads.agent.connections import Connections
 from podstream_workloads.agent.errors import Refusal
@@ -31,14 +30,11 @@ from podstream_workloads.agent.processes import describe_exit
 from podstream_workloads.agent.record import TerminationLog
 from podstream_workloads.agent.roster import Member, Roster, StoredArtefact
 from podstream_workloads.agent.settings import AgentSettings
+from podstream_workloads.agent.tokens import TokenReader, check_assignable
 from podstream_workloads.agent.wire import ConfigureCall, Event, EventKind
 from podstream_workloads.agent.workload import MediaAddress
 
 logger = logging.getLogger(__name__)
-
-RECORD_PERIOD_S: Final = 1.0
-"""Live figures go to the termination record at most this often; phases go at once."""
-MAX_ASSIGNMENT_ID_CHARS: Final = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +61,9 @@ class Agent:
         self._parts = parts
         self._settings = parts.settings
         self._roster = parts.roster
+        self._tokens = TokenReader(
+            parts.settings.public_keys, audience=pod_audience(parts.settings.pod_uid)
+        )
         self._loop = asyncio.get_running_loop()
         self._phase = AgentPhase.IDLE
         self._assignment: Assignment | None = None
@@ -78,7 +77,6 @@ class Agent:
             on_change=self._step,
         )
         self._confirm_timer: asyncio.TimerHandle | None = None
-        self._record_timer: asyncio.TimerHandle | None = None
         self._configuring: list[asyncio.Task[None]] = []
         self._is_ending = False
         self.ended = asyncio.Event()
@@ -128,7 +126,7 @@ class Agent:
         Raises:
             Refusal: InvalidToken.
         """
-        self._verify(token, TokenType.CONTROL)
+        self._tokens.check_control(token)
         self._confirm()
 
     def assign(self, token: str) -> AgentState:
@@ -147,13 +145,7 @@ class Agent:
         return self.state()
 
     def _assign(self, token: str) -> str:
-        claims = self._verify(token, TokenType.ASSIGNMENT)
-        try:
-            assignment = Assignment.from_body(claims)
-        except msgspec.ValidationError as error:
-            raise Refusal(422, "SpecRejected", f"assignment cannot be read: {error}") from error
-        if claims["sub"] != assignment.assignment_id:
-            raise Refusal(401, "InvalidToken", "the token's subject is not its assignment")
+        assignment = self._tokens.read_assignment(token)
         if self._assignment is not None:
             if self._assignment.assignment_id == assignment.assignment_id:
                 return "Repeated"
@@ -161,21 +153,9 @@ class Agent:
             raise Refusal(409, "AlreadyAssigned", f"this pod works for {key}; choose another pod")
         if self._is_ending:
             raise Refusal(409, "AlreadyAssigned", "this pod is ending; choose another pod")
-        self._check_assignable(assignment)
+        check_assignable(assignment, registry=self._parts.registry)
         self._take(assignment)
         return "Accepted"
-
-    def _check_assignable(self, assignment: Assignment) -> None:
-        names = assignment.spec.workloads
-        if len(assignment.assignment_id) > MAX_ASSIGNMENT_ID_CHARS:
-            message = f"an assignment id has at most {MAX_ASSIGNMENT_ID_CHARS} characters"
-            raise Refusal(422, "SpecRejected", message)
-        if not names:
-            raise Refusal(422, "SpecRejected", "the spec sets no workload; set spec.circle")
-        unknown = [name for name in names if name not in self._parts.registry]
-        if unknown:
-            message = f"this pod's image has no workload {', '.join(unknown)}"
-            raise Refusal(422, "SpecRejected", message)
 
     def _take(self, assignment: Assignment) -> None:
         self._assignment = assignment
@@ -230,14 +210,10 @@ class Agent:
         Raises:
             Refusal: InvalidToken, or NotReady while no session is assigned.
         """
-        claims = self._verify(token, TokenType.CONNECTION)
-        try:
-            grant = ConnectionGrant.from_body(claims)
-        except msgspec.ValidationError as error:
-            raise Refusal(401, "InvalidToken", f"the grant cannot be read: {error}") from error
+        grant = self._tokens.read_grant(token)
         if self._assignment is None:
             raise Refusal(425, "NotReady", "this pod has no session yet; try again")
-        if not grant.session_uid == claims["sub"] == self._assignment.session.uid:
+        if grant.session_uid != self._assignment.session.uid:
             raise Refusal(401, "InvalidToken", "the token is for another session than this pod's")
         self._confirm()
         return grant
@@ -333,13 +309,13 @@ class Agent:
 
     def _set_phase(self, phase: AgentPhase) -> None:
         if phase is self._phase:
-            self._record_soon()
+            self._parts.record.write_soon(self.state)
             return
         self._phase = phase
         if self._timeline.ready_at is None and phase in (AgentPhase.READY, AgentPhase.CONNECTED):
             self._timeline = msgspec.structs.replace(self._timeline, ready_at=datetime.now(UTC))
         logger.info("phase", extra={"phase": phase.value})
-        self._write_record()
+        self._parts.record.write(self.state())
 
     def _end(self, verdict: Callable[[], End]) -> None:
         """Begin the end, once; `verdict` is asked after the workloads have drained."""
@@ -389,7 +365,7 @@ class Agent:
         except (Refusal, ChildGoneError) as error:
             logger.error("final results of %s are missing: %s", member.name, error)
 
-    # -- timers and the record -------------------------------------------------------------------
+    # -- timers -------------------------------------------------------------------
 
     def _confirm(self) -> None:
         if self._confirm_timer is not None:
@@ -401,25 +377,6 @@ class Agent:
             "assignment; the session may have been deleted"
         )
         self._end(lambda: End(Failure(reason="Unconfirmed", message=message)))
-
-    def _record_soon(self) -> None:
-        if self._record_timer is None:
-            self._record_timer = self._loop.call_later(RECORD_PERIOD_S, self._write_record)
-
-    def _write_record(self) -> None:
-        if self._record_timer is not None:
-            self._record_timer.cancel()
-            self._record_timer = None
-        self._parts.record.write(self.state())
-
-    # -- plumbing --------------------------------------------------------------------------------
-
-    def _verify(self, token: str, kind: TokenType) -> dict[str, object]:
-        audience = pod_audience(self._settings.pod_uid)
-        try:
-            return self._settings.public_keys.verify(token, kind=kind, audience=audience)
-        except TokenError as error:
-            raise Refusal(401, "InvalidToken", str(error)) from error
 
     def _spawn(self, work: Coroutine[None, None, None], *, name: str) -> None:
         self._parts.group.create_task(work, name=name)

@@ -1,13 +1,19 @@
 """Writes the termination record in place, often enough that a killed container leaves its state."""
 
+import asyncio
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from podstream_core.agentapi import AgentState
 from podstream_core.termination import encode_termination
 
 logger = logging.getLogger(__name__)
+
+PERIOD_S: Final = 1.0
+"""Live figures are written at most this often; phases at once."""
 
 
 class TerminationLog:
@@ -17,9 +23,19 @@ class TerminationLog:
         self._path = path
         self._last = b""
         self._is_broken = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def write_soon(self, state: Callable[[], AgentState]) -> None:
+        """Replace the record within `PERIOD_S`; for changes that come often."""
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(PERIOD_S, lambda: self.write(state()))
 
     def write(self, state: AgentState) -> None:
-        """Replace the record, unless it says the same already."""
+        """Replace the record now, unless it says the same already."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         try:
             record = encode_termination(state)
             if record == self._last:
