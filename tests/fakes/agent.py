@@ -1,6 +1,6 @@
 """A session pod's agent as the operator meets it: real HTTP and tokens, scripted life."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -29,6 +29,8 @@ class FakeAgent:
         self.ready = True
         self.drain_finishes = True
         self.state = AgentState(pod_uid=pod_uid, phase=AgentPhase.IDLE)
+        self.answer: Callable[[web.Request], Awaitable[web.Response]] | None = None
+        """Takes all calls, where set."""
 
     def move(self, phase: AgentPhase, **changes: Any) -> None:
         """Go to a phase; the timeline follows."""
@@ -51,6 +53,8 @@ class FakeAgent:
     async def handle(self, request: web.Request) -> web.Response:
         """Answer a call of the control API."""
         self.calls.append(f"{request.method} {request.path}")
+        if self.answer is not None:
+            return await self.answer(request)
         if request.path == "/assign":
             return await self._assign(request)
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")

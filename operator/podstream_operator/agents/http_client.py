@@ -1,5 +1,6 @@
 """`AgentClient` over HTTP, with tokens that open one pod for a minute."""
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol
@@ -25,6 +26,7 @@ _MAX_TOKENS: Final = 10_000
 _OK: Final = 200
 _UNAUTHORIZED: Final = 401
 _ERRORS: Final = 400
+_ACCEPTED: Final = "Accepted"
 
 AddressResolver = Callable[[PodFacts], str]
 """Base URL of a pod's control API."""
@@ -186,7 +188,8 @@ def _parse(status: int, content: bytes, *, pod: PodFacts) -> AgentReply:
     except msgspec.MsgspecError as error:
         return AgentRefusal(status, "BadAnswer", str(error))
     if status < _ERRORS:
-        return AgentRefusal(status, "Accepted", "")
+        # A drain is accepted without a state; the caller asks for that next.
+        return AgentRefusal(status, _ACCEPTED, "")
     if isinstance(body, dict):
         return AgentRefusal(status, str(body.get("error", "")), str(body.get("message", "")))
     return AgentRefusal(status, "BadAnswer", f"HTTP {status}")
@@ -196,7 +199,8 @@ def _cause(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "timed out"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return str(error.os_error.strerror or error.os_error)
+        number = error.os_error.errno
+        return os.strerror(number) if number else str(error.os_error)
     return str(error) or type(error).__name__
 
 
@@ -205,4 +209,4 @@ def _result_of(reply: AgentReply) -> str:
         return "ok"
     if isinstance(reply, AgentUnreachable):
         return "unreachable"
-    return reply.error or "refused"
+    return "ok" if reply.error == _ACCEPTED else reply.error or "refused"

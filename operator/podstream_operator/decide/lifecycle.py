@@ -28,7 +28,12 @@ from podstream_operator.decide.plan import (
 )
 from podstream_operator.decide.retention import decide_retention
 from podstream_operator.decide.secret import secret_actions
-from podstream_operator.decide.startup import PATIENCE, PROBLEM_REASONS, startup_problem
+from podstream_operator.decide.startup import (
+    PATIENCE,
+    PROBLEM_REASONS,
+    describe_pending,
+    startup_problem,
+)
 from podstream_operator.decide.timeouts import Expiry, next_expiry
 from podstream_operator.facts import AgentRefusal, Observed, Site
 from podstream_operator.status import (
@@ -226,9 +231,10 @@ class _Step:
             if self.now - started < DRAIN_GRACE:
                 return Plan(status=self.memory.status, requeue_after_s=DRAIN_POLL_S)
         message = expiry.message
-        problem = self._problem()
-        if expiry.reason == "StartupTimeout" and problem is not None:
-            message = f"{message}; {problem[0]}: {problem[1]}"
+        if expiry.reason == "StartupTimeout":
+            problem = self._problem()
+            cause = ": ".join(problem) if problem else describe_pending(self.pod)
+            message = f"{message}: {cause}"
         return self._fail(expiry.reason, message, state=state or self.last_state)
 
     def _wait_for_deletion(self) -> Plan:

@@ -80,8 +80,6 @@ def describe_pending(pod: PodFacts | None) -> str:
     """What the pod is doing, for the message of a startup timeout."""
     if pod is None:
         return "the pod was not created"
-    if pod.unschedulable is not None:
-        return f"pod {pod.name} is unschedulable: {pod.unschedulable}"
     if pod.waiting is not None:
         detail = f": {pod.waiting.message}" if pod.waiting.message else ""
         return f"pod {pod.name} waits, {pod.waiting.reason}{detail}"

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from podstream_core.api import ConditionType, SessionStatus, StreamSession
-from podstream_operator.decide.startup import describe_pending
 from podstream_operator.facts import Memory, PodFacts
 from podstream_operator.status import applied_at
 
@@ -55,8 +54,7 @@ def next_expiry(
             Expiry(
                 started + timedelta(seconds=spec.startup_timeout_seconds),
                 "StartupTimeout",
-                f"not ready within startupTimeoutSeconds ({spec.startup_timeout_seconds}): "
-                f"{describe_pending(pod)}",
+                f"not ready within startupTimeoutSeconds ({spec.startup_timeout_seconds})",
             )
         )
     elif not connected:
