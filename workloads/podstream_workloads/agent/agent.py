@@ -231,7 +231,7 @@ class Agent:
             return
         how = describe_exit(code)
         hint = " (the kernel sends it when memory runs out)" if how == "SIGKILL" else ""
-        message = f"workload {member.name} ended with {how}{hint}"
+        message = f"workload {member.name} ended with {how}{hint}; the pod's log may say why"
         self._fail_workload(member, "WorkloadCrashed", message)
         if self._assignment is None:
             # A workload that cannot even be loaded would fail every session: give the pod up.
