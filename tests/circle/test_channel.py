@@ -1,0 +1,45 @@
+import pytest
+
+from podstream_workloads.circle.channel import Estimate, format_estimate, parse_estimate
+
+
+@pytest.mark.parametrize(
+    ("text", "estimate"),
+    [
+        pytest.param("40\t41\t3000", Estimate((40, 41), 3000, None), id="the original's"),
+        pytest.param("-1\t-1\t0", Estimate((-1, -1), 0, None), id="the original's first guess"),
+        pytest.param(
+            "40.125\t41.5\t3000\t4294967295",
+            Estimate((40.125, 41.5), 3000, 4294967295),
+            id="with RTP timestamp",
+        ),
+        pytest.param("-\t-\t3000\t7", Estimate(None, 3000, 7), id="no ball"),
+    ],
+)
+def test_estimates_are_read(text: str, estimate: Estimate) -> None:
+    assert parse_estimate(text) == estimate
+    assert parse_estimate(format_estimate(estimate)) == estimate
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        "hi",
+        "",
+        "a\tb",
+        "1\t2",
+        "1\t2\tthree",
+        "1\t2\t3\t-1",
+        "1\t2\t3\t4294967296",
+        "1\t2\t3\t4\t5",
+        "nan\t2\t3",
+        "inf\t2\t3",
+        "1e9\t2\t3",
+        "-\t2\t3",
+        "9" * 200 + "\t1\t2",
+        b"1\t2\t3",
+        None,
+    ],
+)
+def test_everything_else_is_no_estimate(junk: object) -> None:
+    assert parse_estimate(junk) is None

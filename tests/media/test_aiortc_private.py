@@ -1,0 +1,121 @@
+"""Fails when a private name of aiortc or aioice goes that podstream relies on."""
+
+import asyncio
+import socket
+from typing import Any
+
+import aiortc.jitterbuffer
+import aiortc.rtcrtpreceiver
+import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, VideoStreamTrack
+from aiortc.rtp import RtpPacket
+
+from podstream_core.ports import MEDIA_PORT_FIRST
+from podstream_core.ufrag import parse_ufrag, pod_digest
+from podstream_workloads.media import aiortc_private
+
+
+def _packet(number: int, timestamp: int, *, marker: int) -> RtpPacket:
+    packet = RtpPacket(sequence_number=number, timestamp=timestamp, marker=marker)
+    private: Any = packet
+    private._data = bytes([number])
+    return packet
+
+
+@pytest.fixture
+def buffer(monkeypatch: pytest.MonkeyPatch) -> Any:
+    module: Any = aiortc.rtcrtpreceiver
+    monkeypatch.setattr(module, "JitterBuffer", module.JitterBuffer)
+    aiortc_private.install_marker_release()
+    return module.JitterBuffer(capacity=16, is_video=True)
+
+
+def test_a_frame_leaves_with_its_marked_packet(buffer: Any) -> None:
+    assert buffer.add(_packet(1, 100, marker=0)) == (False, None)
+    _, frame = buffer.add(_packet(2, 100, marker=1))
+    assert (frame.data, frame.timestamp) == (b"\x01\x02", 100)
+
+
+def test_a_gap_holds_the_frame_back_until_it_is_filled(buffer: Any) -> None:
+    buffer.add(_packet(1, 100, marker=0))
+    assert buffer.add(_packet(3, 100, marker=1))[1] is None
+    _, frame = buffer.add(_packet(2, 100, marker=0))
+    assert frame.data == b"\x01\x02\x03"
+
+
+def test_a_lost_marker_falls_back_to_the_next_timestamp(buffer: Any) -> None:
+    buffer.add(_packet(1, 100, marker=0))
+    _, frame = buffer.add(_packet(2, 200, marker=0))
+    assert (frame.data, frame.timestamp) == (b"\x01", 100)
+
+
+def test_stock_buffer_would_be_one_frame_late() -> None:
+    """The reason for the replacement; when this fails, aiortc honours the marker itself."""
+    stock = aiortc.jitterbuffer.JitterBuffer(capacity=16, is_video=True)
+    assert stock.add(_packet(1, 100, marker=1))[1] is None
+
+
+@pytest.mark.media
+async def test_timestamps_codec_and_resending_over_a_real_connection() -> None:
+    ice = aiortc_private.PodIce(
+        pod_uid="pod", host="127.0.0.1", ports=range(MEDIA_PORT_FIRST, MEDIA_PORT_FIRST + 16)
+    )
+    configuration = RTCConfiguration(iceServers=[])
+    sending, receiving = RTCPeerConnection(configuration), RTCPeerConnection(configuration)
+    with aiortc_private.gathering_at(ice):
+        sender = sending.addTrack(VideoStreamTrack())
+        await sending.setLocalDescription(await sending.createOffer())
+    with aiortc_private.gathering_at(ice):
+        await receiving.setRemoteDescription(sending.localDescription)
+        await receiving.setLocalDescription(await receiving.createAnswer())
+    try:
+        first, second = sending.localDescription.sdp, receiving.localDescription.sdp
+        ports = set()
+        for sdp in (first, second):
+            lines = sdp.splitlines()
+            ufrag = next(line[12:] for line in lines if line.startswith("a=ice-ufrag:"))
+            candidates = [line.split() for line in lines if line.startswith("a=candidate:")]
+            assert [words[4] for words in candidates] == ["127.0.0.1"]
+            target = parse_ufrag(ufrag)
+            assert target == (pod_digest("pod"), int(candidates[0][5]))
+            ports.add(candidates[0][5])
+        assert len(ports) == 2
+        await sending.setRemoteDescription(receiving.localDescription)
+        receiver = receiving.getReceivers()[0]
+        async with asyncio.timeout(15):
+            frame = await receiver.track.recv()
+        origin = aiortc_private.sender_rtp_origin(sender, last_pts=0)
+        assert frame.pts is not None
+        received = aiortc_private.receiver_rtp_timestamp(receiver, frame.pts)
+        assert origin is not None
+        assert received is not None
+        # The sender has moved on by a frame or two since.
+        apart = (received - origin + (1 << 31)) % (1 << 32) - (1 << 31)
+        assert abs(apart) < 90_000
+        assert aiortc_private.negotiated_codec(sending.getTransceivers()[0]) == "VP8"
+        await aiortc_private.resend_history(sender)
+        await aiortc_private.request_key_frame(receiver)
+    finally:
+        await aiortc_private.close_quietly(sending)
+        await aiortc_private.close_quietly(receiving)
+
+
+async def test_the_next_free_port_is_taken_and_none_is_an_error() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        ice = aiortc_private.PodIce(pod_uid="pod", host="127.0.0.1", ports=range(port, port + 1))
+        with pytest.raises(aiortc_private.NoMediaPort, match=str(port)):
+            ice.bind()
+
+
+def test_bitrates_follow_the_picture() -> None:
+    from aiortc.codecs import h264, vpx  # noqa: PLC0415 - read after the change
+
+    before = (h264.DEFAULT_BITRATE, h264.MAX_BITRATE, vpx.DEFAULT_BITRATE, vpx.MAX_BITRATE)
+    try:
+        aiortc_private.raise_bitrates(pixels_per_s=1920 * 1080 * 30)
+        assert h264.DEFAULT_BITRATE == vpx.DEFAULT_BITRATE == int(1920 * 1080 * 30 * 0.07)
+        assert h264.MAX_BITRATE == vpx.MAX_BITRATE == 2 * h264.DEFAULT_BITRATE
+    finally:
+        h264.DEFAULT_BITRATE, h264.MAX_BITRATE, vpx.DEFAULT_BITRATE, vpx.MAX_BITRATE = before
