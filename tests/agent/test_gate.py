@@ -31,12 +31,21 @@ CASES = [
     pytest.param(
         [
             (0, "admit anna a1", Admitted()),
-            (0, "establish a1", True),
             (5, "admit anna a2", Admitted(replaces="a1")),
             (6, "release a1", False),
             (7, "admit bert b1", "Busy"),
         ],
-        id="same-holder-replaces-its-own-connection",
+        id="same-holder-replaces-its-own-attempt",
+    ),
+    pytest.param(
+        [
+            (0, "admit anna a1", Admitted()),
+            (0, "establish a1", True),
+            (5, "admit anna a2", "Busy"),
+            (6, "release a1", True),
+            (7, "admit anna a3", Admitted()),
+        ],
+        id="same-holder-is-busy-while-its-connection-is-established",
     ),
     pytest.param(
         [

@@ -1,9 +1,11 @@
 """Who may connect: slots per (workload, role), kept for a client that comes back.
 
-A slot is taken by a holder, not by a connection: the holder's next connection takes the place of
-the one before, and the slot outlives a lost connection for `reconnect_s`. A connection that was
-never established (no media came up) gives its slot back at once, unless the slot had been
-established before. The gate knows no clock; every call gets `now` in seconds of a monotonic one.
+A slot is taken by a holder, not by a connection: it outlives a lost connection for `reconnect_s`,
+and a holder that tries again before media came up takes the place of its own attempt. While its
+connection is established the holder is refused like everybody else: a second client with the same
+token must not cut the first one off. A connection that was never established gives its slot back
+at once, unless the slot had been established before. The gate knows no clock; every call gets
+`now` in seconds of a monotonic one.
 """
 
 from collections.abc import Mapping
@@ -64,6 +66,10 @@ class _Slot:
         return self.reserved_until is None
 
     @property
+    def is_established(self) -> bool:
+        return self.is_connected and self.establish_by is None
+
+    @property
     def deadline(self) -> float | None:
         return self.establish_by if self.is_connected else self.reserved_until
 
@@ -119,6 +125,8 @@ class Gate:
         same_kind = [slot for slot in self._slots if slot.kind == kind]
         own = next((slot for slot in same_kind if slot.grant.holder == grant.holder), None)
         establish_by = now + self._establish_s
+        if own is not None and own.is_established:
+            return Refused("Busy", self._describe_busy(same_kind, now))
         if own is not None:
             replaces = own.connection_id if own.is_connected else None
             own.grant, own.connection_id, own.since = grant, connection_id, since
