@@ -54,6 +54,8 @@ class Sight:
 
     memory: Memory
     agent: AgentReply | None = None
+    agent_pod_uid: str | None = None
+    """Pod that the answer comes from."""
 
     def remember(self, **changes: Any) -> None:
         """Change the memory."""
@@ -121,6 +123,7 @@ class Actor:
                 sight.agent = await self._agents.drain(
                     action.pod, reason=action.reason, message=action.message
                 )
+                sight.agent_pod_uid = action.pod.uid
             case DeletePod():
                 pod = action.pod
                 await self._kube.delete_pod(namespace, pod.name, uid=pod.uid)
@@ -239,7 +242,7 @@ class Actor:
             reply = await self._agents.assign(pod, session=session)
         else:
             reply = await self._agents.state(pod)
-        sight.agent = reply
+        sight.agent, sight.agent_pod_uid = reply, pod.uid
         memory = sight.memory
         if memory.pod_uid != pod.uid:
             memory = dataclasses.replace(

@@ -72,7 +72,7 @@ class Reconciler:
 
     async def reconcile(self, key: SessionKey) -> float | None:
         """Bring a session one or more steps forward; seconds until it wants to be seen again."""
-        agent = None
+        sight = None
         for _ in range(MAX_ROUNDS):
             known = self._cache.session(key)
             if known is None:
@@ -82,15 +82,21 @@ class Reconciler:
                 first_seen_at=known.first_seen_at
             )
             now = self._clock.now()
-            observed = Observed(pods=self._cache.pods_of(session), memory=memory, agent=agent)
+            observed = Observed(
+                pods=self._cache.pods_of(session),
+                memory=memory,
+                agent=sight.agent if sight else None,
+                agent_pod_uid=sight.agent_pod_uid if sight else None,
+            )
             plan = decide(session, observed=observed, site=self._site, now=now)
             if plan.actions:
-                sight = Sight(memory=memory, agent=agent)
+                sight = Sight(
+                    memory=memory, agent=observed.agent, agent_pod_uid=observed.agent_pod_uid
+                )
                 try:
                     await self._actor.apply(plan.actions, session=session, sight=sight)
                 finally:
                     self._memories[session.metadata.uid] = sight.memory
-                agent = sight.agent
                 continue
             self._memories[session.metadata.uid] = memory
             if plan.status is not None and await self._write(known, plan.status, now=now):

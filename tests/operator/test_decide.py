@@ -69,7 +69,13 @@ def run(
     memory: Memory | None = None,
     now: datetime = START,
 ) -> Plan:
-    observed = Observed(pods=pods, memory=memory or make_memory(), agent=agent)
+    asked = [pod.uid for pod in pods if pod.role == names.ROLE_SESSION and not pod.gone]
+    observed = Observed(
+        pods=pods,
+        memory=memory or make_memory(),
+        agent=agent,
+        agent_pod_uid=asked[-1] if agent and asked else None,
+    )
     return decide(session, observed=observed, site=SITE, now=now)
 
 
@@ -582,6 +588,20 @@ def test_replacement_has_its_own_time_to_start() -> None:
     assert early.status.reason is None
     late = run(session, pods=(second,), agent=SILENCE, now=at(92))
     assert status_of(late).reason == "StartupTimeout"
+
+
+def test_answer_of_a_lost_pod_says_nothing_about_its_replacement() -> None:
+    """A pod that was lost while it was asked left its replacement Ready before it had started."""
+    session = replaced_session()
+    second = running_pod(restarts=1)
+    observed = Observed(
+        pods=(running_pod(gone=True), second),
+        memory=knows_pod(pod_uid=None, assigned=False),
+        agent=READY,
+        agent_pod_uid=POD_UID,
+    )
+    plan = decide(session, observed=observed, site=SITE, now=at(31))
+    assert plan.actions == (ContactAgent(second, assign=True),)
 
 
 def test_crashed_workload_is_not_replaced() -> None:

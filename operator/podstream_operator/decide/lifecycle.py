@@ -87,6 +87,8 @@ class _Step:
         self.now = now
         self.restarts = restarts_of(previous)
         self.pod = current_pod(session, pods=observed.pods, restarts=self.restarts)
+        asked = self.pod is not None and observed.agent_pod_uid == self.pod.uid
+        self.agent = observed.agent if asked else None
         known = self.pod is not None and self.memory.pod_uid == self.pod.uid
         if self.pod is not None and not known:
             # What is remembered of a lost pod says nothing about its replacement.
@@ -115,7 +117,7 @@ class _Step:
         ]
         if self.pod is None and self._may_create_pod():
             actions.append(CreatePod(self.restarts))
-        if self.pod is not None and self.pod.ip and self.observed.agent is None:
+        if self.pod is not None and self.pod.ip and self.agent is None:
             actions.append(ContactAgent(self.pod, assign=not self.assigned))
         if actions:
             return Plan(actions=tuple(actions))
@@ -156,7 +158,7 @@ class _Step:
     def _judge(self) -> Plan:
         """Everything was asked and nothing is to be done: what does it come to?"""
         state = self._current_state()
-        agent = self.observed.agent
+        agent = self.agent
         if state is not None and state.phase is AgentPhase.COMPLETED:
             return self._complete(state)
         if state is not None and state.phase is AgentPhase.FAILED:
@@ -185,7 +187,7 @@ class _Step:
 
     def _current_state(self) -> AgentState | None:
         """The agent's answer in this reconcile, where it is about this session."""
-        agent = self.observed.agent
+        agent = self.agent
         if isinstance(agent, AgentState) and agent.assignment_id == self.session.metadata.uid:
             return agent
         return None
@@ -280,9 +282,7 @@ class _Step:
         return Plan(status=status, requeue_after_s=min(requeue_s, self._startup_poll_s()))
 
     def _problem(self) -> tuple[str, str] | None:
-        problem = startup_problem(
-            self.pod, agent=self.observed.agent, memory=self.memory, now=self.now
-        )
+        problem = startup_problem(self.pod, agent=self.agent, memory=self.memory, now=self.now)
         if problem is None:
             return None
         before = self.previous.condition(ConditionType.READY)

@@ -59,4 +59,6 @@ class Observed:
     """Pods that the session controls, also those that were deleted under our eyes."""
     memory: Memory
     agent: AgentReply | None = None
-    """The agent's answer in this very reconcile; `None` until it was asked."""
+    """An agent's answer in this very reconcile; `None` until one was asked."""
+    agent_pod_uid: str | None = None
+    """Pod that was asked: while it is asked it may be lost, and replaced right after."""
