@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 # Which cluster: embedded (a real Kubernetes made on this machine), kind, current, or auto.
 CLUSTER ?= auto
-NODES ?= 1
+NODES ?=
 SAMPLE ?= crds/samples/circle.yaml
 PYTEST ?=
 
@@ -36,7 +36,7 @@ run: $(VENV)/ready ## Run a session without Kubernetes: make run SPEC=crds/sampl
 
 .PHONY: cluster-up cluster-down cluster-status cluster-env images install
 cluster-up: ## Make the cluster (NODES=2 for two nodes), or make sure that it runs
-	@$(DEV) up --nodes $(NODES)
+	@$(DEV) up $(if $(NODES),--nodes $(NODES))
 cluster-down: ## Remove the cluster and every trace of it
 	@$(DEV) down
 cluster-status: ## What runs in it
@@ -55,7 +55,7 @@ setup: $(VENV)/ready ## Python environment in .venv, from the lock file
 check: $(VENV)/ready ## Format, lint, types, import layers
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
-	@$(VENV)/bin/mypy operator/podstream_* workloads/podstream_* tests
+	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 test: ## Everything a change must pass: checks, unit, contract, chart, cluster and end-to-end tests
 	@tests/run-suites check test-unit test-contracts test-chart test-e2e

@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="make the cluster or make sure that it runs")
-    up.add_argument("--nodes", type=int, default=1)
+    up.add_argument("--nodes", type=int, help="default: as it is, else one")
     commands.add_parser("down", help="remove the cluster")
     commands.add_parser("status", help="what runs")
     commands.add_parser("env", help="export lines: KUBECONFIG and PATH")

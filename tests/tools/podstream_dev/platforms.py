@@ -24,7 +24,7 @@ class Platform(ABC):
     """Chart values that fit this cluster's addresses."""
 
     @abstractmethod
-    def up(self, *, nodes: int = 1) -> None:
+    def up(self, *, nodes: int | None = None) -> None:
         """Make the cluster, or make sure that it runs. Repeating it changes nothing."""
 
     @abstractmethod
@@ -50,8 +50,9 @@ class Embedded(Platform):
     name = "embedded"
     values = ROOT / "helm/podstream/ci/embedded-values.yaml"
 
-    def up(self, *, nodes: int = 1) -> None:
-        show([*_testcluster("up"), "--nodes", str(nodes)], env=_TESTCLUSTER_ENV)
+    def up(self, *, nodes: int | None = None) -> None:
+        count = [] if nodes is None else ["--nodes", str(nodes)]
+        show([*_testcluster("up"), *count], env=_TESTCLUSTER_ENV)
 
     def down(self) -> None:
         show(_testcluster("down"), env=_TESTCLUSTER_ENV)
@@ -76,8 +77,8 @@ class Kind(Platform):
         match = re.search(r"(?m)^name:\s*(\S+)", KIND_CONFIG.read_text())
         self.cluster = match.group(1) if match else "kind"
 
-    def up(self, *, nodes: int = 1) -> None:
-        if nodes != 1:
+    def up(self, *, nodes: int | None = None) -> None:
+        if nodes not in (None, 1):
             raise DevError("kind-config.yaml describes one node; edit it for more")
         if self._exists():
             say(f"KIND cluster {self.cluster} is already up")
@@ -118,7 +119,7 @@ class Current(Platform):
     name = "current"
     values = None
 
-    def up(self, *, nodes: int = 1) -> None:
+    def up(self, *, nodes: int | None = None) -> None:
         if not succeeds(["kubectl", "get", "--raw", "/readyz"]):
             raise DevError("the current kubeconfig context does not answer: kubectl cluster-info")
 
