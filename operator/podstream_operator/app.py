@@ -54,7 +54,6 @@ class Operator:
         self._settings = settings
         self._kube = kube
         self._agents = agents
-        self._metrics = metrics
         self._loaded = False
         self.cache = Cache()
         self.watchdog = WatchDog()
@@ -84,13 +83,14 @@ class Operator:
             on_result=metrics.reconciled,
         )
         metrics.observe_state(
-            queue=self.queue, sessions=lambda: (known.session for known in self.cache.sessions())
+            queue=self.queue,
+            sessions=lambda: (known.session for known in self.cache.sessions()),
+            watch_behind_s=lambda: self.watchdog.behind_s(now=time.monotonic()),
         )
         self.resync = Resync(
             kube=kube,
             cache=self.cache,
             clock=clock,
-            metrics=metrics,
             watchdog=self.watchdog,
             namespaces=settings.namespaces,
             interval_s=settings.resync_seconds,

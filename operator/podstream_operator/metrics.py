@@ -116,15 +116,16 @@ class Metrics:
         """Note that a watch lives."""
         self._watch_seen.labels(kind).set(time.time())
 
-    def watch_behind(self, seconds: float) -> None:
-        """Note how far the watches are behind the lists."""
-        self._watch_behind.set(seconds)
-
     def observe_state(
-        self, *, queue: QueueView, sessions: Callable[[], Iterable[StreamSession]]
+        self,
+        *,
+        queue: QueueView,
+        sessions: Callable[[], Iterable[StreamSession]],
+        watch_behind_s: Callable[[], float],
     ) -> None:
-        """Show queue and sessions as they are at each scrape."""
+        """Show queue, sessions and watches as they are at each scrape."""
         self.registry.register(_StateCollector(queue, sessions))
+        self._watch_behind.set_function(watch_behind_s)
 
     def render(self) -> bytes:
         """Prometheus' text format."""

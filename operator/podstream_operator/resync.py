@@ -17,7 +17,6 @@ from podstream_operator.clock import Clock
 from podstream_operator.cluster import Body, Cache, KubeClient
 from podstream_operator.errors import ApiError, ApiRejected, ConfigError
 from podstream_operator.facts import PodFacts, SecretFacts
-from podstream_operator.metrics import Metrics
 from podstream_operator.watchdog import WatchDog
 
 logger = logging.getLogger(__name__)
@@ -36,7 +35,6 @@ class Resync:
         kube: KubeClient,
         cache: Cache,
         clock: Clock,
-        metrics: Metrics,
         watchdog: WatchDog,
         namespaces: Collection[str],
         interval_s: float,
@@ -46,7 +44,6 @@ class Resync:
         self._kube = kube
         self._cache = cache
         self._clock = clock
-        self._metrics = metrics
         self._watchdog = watchdog
         self._namespaces = tuple(namespaces)
         self._interval_s = interval_s
@@ -89,7 +86,6 @@ class Resync:
         self._after()
         for key in self._cache.session_keys():
             self._enqueue(key)
-        self._metrics.watch_behind(self._watchdog.behind_s(now=time.monotonic()))
 
     async def _resync(self, namespace: str) -> None:
         known_sessions, known_pods = self._cache.uids(namespace)

@@ -36,6 +36,8 @@ class WatchDog:
         newest = max((_version(body.get("metadata") or {}) for body in bodies), default=0)
         stream = (kind, namespace)
         waiting = self._expected.setdefault(stream, [])
+        # What is gone from the lists, a watch that was interrupted need not show any more.
+        waiting[:] = [(version, at) for version, at in waiting if version <= newest]
         if newest > max((version for version, _ in waiting), default=0):
             waiting.append((newest, now))
         self._settle(stream)

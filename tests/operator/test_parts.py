@@ -204,6 +204,15 @@ def test_watch_that_misses_what_a_list_shows_is_stalled_after_a_while() -> None:
     assert not dog.is_stalled(now=1000)
 
 
+def test_object_that_is_gone_from_the_lists_is_not_waited_for() -> None:
+    """A pod that was deleted while its watch was interrupted made a healthy operator restart."""
+    dog = WatchDog()
+    dog.listed("pod", namespace="media", bodies=listed(6), now=0)
+    dog.listed("pod", namespace="media", bodies=listed(5), now=60)
+    dog.watched("pod", body=listed(5)[0])
+    assert dog.behind_s(now=1000) == 0
+
+
 def test_live_sessions_are_polled_at_a_bounded_rate() -> None:
     schedule = PollSchedule()
     live = [(SessionKey("media", f"s{number}"), 0) for number in range(500)]
