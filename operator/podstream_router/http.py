@@ -160,8 +160,7 @@ def build_app(*, cors_origin: str) -> web.Application:
 
 
 def _is_not_junk(record: logging.LogRecord) -> bool:
-    """Keep tracebacks of requests that no HTTP parser can read out of the log: any port scan
-    makes them."""
+    """Keep what no HTTP parser can read out of the log: any port scan makes a traceback."""
     fault = record.exc_info[1] if record.exc_info else None
     return not isinstance(fault, HttpProcessingError)
 

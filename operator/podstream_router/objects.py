@@ -5,7 +5,7 @@ member it would refuse, never takes a session off the routes.
 """
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -55,7 +55,7 @@ class _Session(msgspec.Struct, frozen=True):
 
 
 class _Terminated(msgspec.Struct, frozen=True):
-    terminated: msgspec.Raw | None = None
+    terminated: dict[str, Any] | None = None
 
 
 class _Container(msgspec.Struct, frozen=True):

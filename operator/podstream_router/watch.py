@@ -28,6 +28,8 @@ WATCH_SECONDS: Final = 300
 SILENCE_SECONDS: Final = 100
 """Longest silence on a watch. Bookmarks come about once a minute, so more than that means a dead
 connection."""
+SHORT_WATCH_S: Final = 1.0
+"""A watch that ends sooner is opened anew with back-off: something in between cuts it."""
 BACKOFF_FIRST_S: Final = 0.1
 BACKOFF_LAST_S: Final = 10.0
 _GONE: Final = 410
@@ -141,7 +143,10 @@ class Watch:
             try:
                 if not version:
                     version = await self._list()
+                opened_at = self._clock()
                 version = await self._follow(version)
+                if self._clock() - opened_at < SHORT_WATCH_S:
+                    await self._back_off(first_is_free=True)
             except (ApiError, ApiUnreachable, msgspec.DecodeError) as error:
                 gone = isinstance(error, ApiError) and error.status == _GONE
                 self._on_restart("gone" if gone else "error")
@@ -178,7 +183,7 @@ class Watch:
         """
         seconds = int(WATCH_SECONDS * random.uniform(0.9, 1.1))
         query = {
-            "watch": "1",
+            "watch": "true",
             "resourceVersion": version,
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(seconds),

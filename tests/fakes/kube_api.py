@@ -375,7 +375,12 @@ def _resources(version: str, plurals: dict[str, str]) -> Body:
 
 
 def _selected(body: Body, selector: str | None) -> bool:
-    return not selector or selector in (body["metadata"].get("labels") or {})
+    """Whether a selector of the form `key` or `key=value` matches."""
+    if not selector:
+        return True
+    key, equals, value = selector.partition("=")
+    labels = body["metadata"].get("labels") or {}
+    return key in labels and (not equals or labels[key] == value)
 
 
 def _merged(target: Any, patch: Any) -> Any:

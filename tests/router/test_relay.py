@@ -75,13 +75,20 @@ class Client:
 
 
 @dataclass
+class Clock:
+    """Seconds that only a test moves."""
+
+    now: float = 1000.0
+
+
+@dataclass
 class World:
     """A relay with pods, whose clock a test moves."""
 
     relay: MediaRelay
     pods: dict[str, Pod]
     changes: list[str]
-    now: float = 1000.0
+    clock: Clock
     clients: list[Client] = field(default_factory=list)
 
     def client(self, *, ip: str = "127.0.0.1") -> Client:
@@ -105,7 +112,7 @@ class World:
         await until(lambda: self.relay.dropped[reason] == count)
 
     def after(self, seconds: float) -> None:
-        self.now += seconds
+        self.clock.now += seconds
         self.relay.sweep()
 
 
@@ -118,16 +125,17 @@ async def world() -> AsyncIterator[World]:
         pod = pods.get(digest)
         return (pod.uid, pod.ip) if pod else None
 
+    clock = Clock()
     relay = MediaRelay(
-        find_pod=find, limits=LIMITS, clock=lambda: world.now, on_flow=changes.append
+        find_pod=find, limits=LIMITS, clock=lambda: clock.now, on_flow=changes.append
     )
-    world = World(relay, pods, changes)
     relay.open("127.0.0.1", 0)
-    yield world
+    made = World(relay, pods, changes, clock)
+    yield made
     relay.close()
     for pod in pods.values():
         pod.close()
-    for client in world.clients:
+    for client in made.clients:
         client.sock.close()
 
 

@@ -73,22 +73,21 @@ async def test_four_sessions_share_one_port_and_each_client_sees_its_own_pod(
     monkeypatch: pytest.MonkeyPatch, http: aiohttp.ClientSession
 ) -> None:
     install(monkeypatch)
-    async with router_with_media() as router:
-        async with AsyncExitStack() as stack:
-            pods: dict[str, WebRtcPod] = {}
-            for level in LEVELS:
-                session, agent, pod = await router.add(f"ball-{level}")
-                pods[session.key.name] = WebRtcPod(pod.uid, pod.ip, level)
-                stack.push_async_callback(pods[session.key.name].close)
-                agent.answerer = pods[session.key.name].answer
+    async with router_with_media() as router, AsyncExitStack() as stack:
+        pods: dict[str, WebRtcPod] = {}
+        for level in LEVELS:
+            session, agent, pod = await router.add(f"ball-{level}")
+            pods[session.key.name] = WebRtcPod(pod.uid, pod.ip, level)
+            stack.push_async_callback(pods[session.key.name].close)
+            agent.answerer = pods[session.key.name].answer
 
-            seen = await asyncio.gather(*(play(router, http, name) for name in pods))
+        seen = await asyncio.gather(*(play(router, http, name) for name in pods))
 
-            for (brightness, echo), media in zip(seen, pods.values(), strict=True):
-                assert abs(brightness - media.level) < 15
-                assert echo == f"{media.level} hello"
-                assert media.heard == ["hello"]
-            relay = router.router.relay
-            assert relay.confirmed_total >= len(LEVELS)
-            assert relay.packets_to_clients > 0
-            assert not {"no_flow", "unknown_ufrag", "unknown_kind"} & set(relay.dropped)
+        for (brightness, echo), media in zip(seen, pods.values(), strict=True):
+            assert abs(brightness - media.level) < 15
+            assert echo == f"{media.level} hello"
+            assert media.heard == ["hello"]
+        relay = router.router.relay
+        assert relay.confirmed_total >= len(LEVELS)
+        assert relay.packets_to_clients > 0
+        assert not {"no_flow", "unknown_ufrag", "unknown_kind"} & set(relay.dropped)

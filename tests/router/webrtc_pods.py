@@ -64,12 +64,14 @@ class WebRtcPod:
         self.peers.append(peer)
         peer.addTrack(Brightness(self.level))
 
-        @peer.on("datachannel")
         def on_channel(channel: Any) -> None:
-            @channel.on("message")
             def on_message(text: str) -> None:
                 self.heard.append(text)
                 channel.send(f"{self.level} {text}")
+
+            channel.on("message", on_message)
+
+        peer.on("datachannel", on_channel)
 
         await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         await peer.setLocalDescription(await peer.createAnswer())
@@ -114,5 +116,6 @@ def _new_gatherer(**options: Any) -> RTCIceGatherer:
         connection._protocols.append(protocol)
         return [protocol.local_candidate]
 
-    connection.get_component_candidates = gather
+    monkeypatched: Any = connection
+    monkeypatched.get_component_candidates = gather
     return gatherer

@@ -1,0 +1,132 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from podstream_core.api import SessionKey
+from podstream_router.objects import read_pod, read_session
+
+
+def raw(body: dict[str, Any]) -> msgspec.Raw:
+    return msgspec.Raw(json.dumps(body).encode())
+
+
+def session_body() -> dict[str, Any]:
+    return {
+        "apiVersion": "podstream.dev/v1alpha1",
+        "kind": "StreamSession",
+        "metadata": {
+            "name": "ball",
+            "namespace": "lab",
+            "uid": "u1",
+            "creationTimestamp": "2026-03-01T10:00:00Z",
+            "managedFields": [{"anything": 1}],
+        },
+        "spec": {"circle": {"width": 640}, "futureWorkload": {"x": [1]}, "frames": "odd"},
+    }
+
+
+def pod_body() -> dict[str, Any]:
+    return {
+        "metadata": {
+            "name": "ball-1a2b3c4d",
+            "namespace": "lab",
+            "uid": "p1",
+            "creationTimestamp": "2026-03-01T10:00:01Z",
+            "labels": {"podstream.dev/session": "ball", "podstream.dev/role": "session"},
+            "ownerReferences": [{"uid": "x"}, {"uid": "u1", "controller": True}],
+        },
+        "spec": {"containers": []},
+        "status": {
+            "phase": "Running",
+            "podIP": "10.1.2.3",
+            "containerStatuses": [{"name": "session", "state": {"running": {}}}],
+        },
+    }
+
+
+def test_session_of_a_newer_api_is_read() -> None:
+    session = read_session(raw(session_body()))
+    assert session.key == SessionKey("lab", "ball")
+    assert session.uid == "u1"
+    assert session.workloads == ("circle",)
+    assert not session.public
+    assert not session.ended
+
+
+@pytest.mark.parametrize(
+    ("mode", "public"), [("Public", True), ("Token", False), ("SomethingNew", False)]
+)
+def test_only_public_is_public(mode: str, public: bool) -> None:
+    body = session_body()
+    body["spec"]["access"] = {"mode": mode}
+    assert read_session(raw(body)).public is public
+
+
+@pytest.mark.parametrize(
+    ("phase", "ended"),
+    [
+        ("Pending", False),
+        ("Ready", False),
+        ("Connected", False),
+        ("Completed", True),
+        ("Failed", True),
+    ],
+)
+def test_terminal_phase_ends_the_session(phase: str, ended: bool) -> None:
+    body = session_body()
+    body["status"] = {"phase": phase, "reason": "Why", "results": {"final": ended}}
+    session = read_session(raw(body))
+    assert bool(session.ended) is ended
+    assert json.loads(session.results) == {"final": ended}
+
+
+def test_session_that_is_being_deleted_has_ended() -> None:
+    body = session_body()
+    body["metadata"]["deletionTimestamp"] = "2026-03-01T11:00:00Z"
+    assert "deleted" in read_session(raw(body)).ended
+
+
+def test_running_pod_is_a_route() -> None:
+    pod = read_pod(raw(pod_body()))
+    assert pod is not None
+    assert (pod.uid, pod.ip, pod.session_uid) == ("p1", "10.1.2.3", "u1")
+    assert pod.session == SessionKey("lab", "ball")
+
+
+def terminate(body: dict[str, Any]) -> None:
+    body["status"]["containerStatuses"][0]["state"] = {"terminated": {"exitCode": 1}}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda b: b["status"].update(phase="Pending"), id="pending"),
+        pytest.param(lambda b: b["status"].update(phase="Succeeded"), id="succeeded"),
+        pytest.param(lambda b: b["status"].update(phase="Failed"), id="failed"),
+        pytest.param(lambda b: b["status"].pop("podIP"), id="no-address"),
+        pytest.param(
+            lambda b: b["metadata"].update(deletionTimestamp="2026-03-01T11:00:00Z"),
+            id="terminating",
+        ),
+        pytest.param(terminate, id="container-exited"),
+        pytest.param(lambda b: b["metadata"].update(ownerReferences=[]), id="no-owner"),
+        pytest.param(
+            lambda b: b["metadata"].update(ownerReferences=[{"uid": "u1"}]), id="no-controller"
+        ),
+        pytest.param(lambda b: b["metadata"].update(labels={}), id="no-labels"),
+        pytest.param(
+            lambda b: b["metadata"]["labels"].update({"podstream.dev/role": "client"}),
+            id="client-pod",
+        ),
+        pytest.param(lambda b: b.pop("status"), id="no-status"),
+    ],
+)
+def test_pod_that_takes_no_connections_is_no_route(
+    change: Callable[[dict[str, Any]], object],
+) -> None:
+    body = pod_body()
+    change(body)
+    assert read_pod(raw(body)) is None
