@@ -159,7 +159,10 @@ async def test_ended_watch_goes_on_where_it_stopped() -> None:
 
 
 async def test_broken_watch_goes_on_where_it_stopped() -> None:
-    broken = [event("ADDED", session(version="11")), ApiUnreachable("reset")]
+    broken: list[bytes | Exception] = [
+        event("ADDED", session(version="11")),
+        ApiUnreachable("reset"),
+    ]
     script = Script([listed()], [broken, []])
     async with following(script) as (_, routes, restarts):
         assert script.watched_from()[:2] == ["10", "11"]
