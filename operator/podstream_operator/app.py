@@ -9,7 +9,7 @@ next start reads it all again.
 import asyncio
 import logging
 import time
-from typing import Final
+from typing import Any, Final, cast
 
 import kopf
 
@@ -148,6 +148,8 @@ class Operator:
                 settings=build_settings(),
                 namespaces=self._settings.namespaces,
                 standalone=True,
+                # Detecting one asks the password database, which has no entry in a container.
+                identity=cast(Any, self._settings.instance),
                 stop_flag=stop,
             )
         except asyncio.CancelledError:

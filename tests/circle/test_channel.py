@@ -7,7 +7,7 @@ from podstream_workloads.circle.channel import Estimate, format_estimate, parse_
     ("text", "estimate"),
     [
         pytest.param("40\t41\t3000", Estimate((40, 41), 3000, None), id="the original's"),
-        pytest.param("-1\t-1\t0", Estimate((-1, -1), 0, None), id="the original's first guess"),
+        pytest.param("-1\t-1\t0", Estimate(None, 0, None), id="the original before it saw a ball"),
         pytest.param(
             "40.125\t41.5\t3000\t4294967295",
             Estimate((40.125, 41.5), 3000, 4294967295),

@@ -1,6 +1,7 @@
 """What clients say on the data channel: tab-separated text, one estimate a message.
 
-    x <TAB> y <TAB> pts                          the original's form, decimal integers
+    x <TAB> y <TAB> pts                          the original's form, decimal integers;
+                                                 -1 and -1 before it has seen a ball
     x <TAB> y <TAB> pts <TAB> rtpTimestamp       with the frame's RTP timestamp; decimals allowed
     - <TAB> - <TAB> pts <TAB> rtpTimestamp       the frame was seen and shows no ball
     ping                                         heartbeat, every 2 s
@@ -39,7 +40,7 @@ def parse_estimate(message: object) -> Estimate | None:
     try:
         pts = int(fields[2])
         rtp_timestamp = int(fields[3]) if fields[3:] else None
-        is_miss = fields[0] == fields[1] == "-"
+        is_miss = fields[:2] in (["-", "-"], ["-1", "-1"])
         position = None if is_miss else (float(fields[0]), float(fields[1]))
     except ValueError:
         return None

@@ -13,6 +13,7 @@ from podstream_workloads.circle.draw import Canvas
 from podstream_workloads.circle.ledger import Ledger
 from podstream_workloads.circle.motion import Motion, fixed_law, random_law
 from podstream_workloads.circle.player import Stream
+from podstream_workloads.circle.score import Scored
 from podstream_workloads.circle.source import BallTrack
 from podstream_workloads.circle.truth import Truth
 
@@ -22,23 +23,19 @@ class Game:
 
     def __init__(self, circle: Circle, *, folder: Path, out: TextIO) -> None:
         rng = random.SystemRandom()  # nobody can know where the ball is without looking
-        ball = circle.ball
-        law = (
-            fixed_law(ball)
-            if ball.motion == "Fixed"
-            else random_law(ball, width=circle.width, height=circle.height, rng=rng)
-        )
         self._circle = circle
-        self._motion = Motion(law, radius=ball.radius, width=circle.width, height=circle.height)
-        self._color = ball_color(ball, rng=rng)
+        self._motion = self._start(rng)
+        self._color = ball_color(circle.ball, rng=rng)
         self._track: BallTrack | None = None
         self.ledger = Ledger(
             folder, log_estimates=circle.log_estimates, frames=circle.frames, out=out
         )
 
     def stream(self, *, hold_first: bool, on_first_sent: Callable[[], None]) -> Stream:
-        """The ball for a new connection; it goes on where it is."""
+        """The ball for a new connection: a random one goes on, a fixed one starts anew."""
         circle = self._circle
+        if circle.ball.motion == "Fixed":
+            self._motion = self._start(random.SystemRandom())
         self._track = BallTrack(
             self._motion,
             canvas=Canvas(
@@ -54,15 +51,32 @@ class Game:
         )
         return Stream(self._track, codec=circle.codec, fps=circle.fps)
 
-    def estimated(self, estimate: Estimate, truth: Truth | None, *, now: float) -> None:
-        """Score an estimate."""
-        self.ledger.enter(estimate, truth, now=now)
+    def estimated(self, estimate: Estimate, truth: Truth | None, *, now: float) -> Scored | None:
+        """Score an estimate; `None` where there is nothing to score."""
+        return self.ledger.enter(estimate, truth, now=now)
 
     def results(self) -> CircleResults:
         """The figures so far."""
         unsettled = 0 if self._track is None else self._track.truth.unsettled(time.monotonic())
         return self.ledger.results(unsettled=unsettled)
 
+    def connection_over(self) -> None:
+        """Frames that were still under way are not the client's losses."""
+        if self._track is not None:
+            self.ledger.score.sent -= self._track.truth.unsettled(time.monotonic())
+            self._track = None
+
+    def _start(self, rng: random.Random) -> Motion:
+        circle, ball = self._circle, self._circle.ball
+        law = (
+            fixed_law(ball)
+            if ball.motion == "Fixed"
+            else random_law(ball, width=circle.width, height=circle.height, rng=rng)
+        )
+        return Motion(law, radius=ball.radius, width=circle.width, height=circle.height)
+
     def _count(self, skipped: int) -> None:
+        if self.ledger.is_done:
+            return
         self.ledger.score.sent += 1
         self.ledger.score.skipped += skipped

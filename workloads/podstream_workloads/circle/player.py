@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from aiortc import (
+    RTCBundlePolicy,
     RTCConfiguration,
     RTCDataChannel,
     RTCPeerConnection,
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 _HEARTBEAT_LOST_S = 8.0
 """Four heartbeats of the own client; without any, ICE consent (30 s) decides."""
+_CONNECT_S = 10.0
+"""From the exchange of offer and answer to ICE and DTLS; aioice would wait for ever."""
 _HOLD_RESEND_S = 0.1
 _RTP_MODULUS = 1 << 32
 
@@ -61,7 +64,10 @@ class Player:
     def __init__(self, stream: Stream, *, events: PlayerEvents) -> None:
         self._stream = stream
         self._events = events
-        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        # One transport for media and data: each one takes a media port of the pod.
+        self._peer = RTCPeerConnection(
+            RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        )
         self._sender: RTCRtpSender = self._peer.addTrack(stream.track)
         self._transceiver = self._peer.getTransceivers()[0]
         self._transceiver.setCodecPreferences(_preferences(stream.codec))
@@ -90,8 +96,9 @@ class Player:
         Raises:
             ValueError: the offer is not usable; the message says why.
         """
-        await self._peer.setRemoteDescription(offer)
+        await self._peer.setRemoteDescription(_without_candidates(offer))
         await self._peer.setLocalDescription(await self._peer.createAnswer())
+        self._spawn(self._watch_connect())
         return self._peer.localDescription
 
     async def accept(self, answer: RTCSessionDescription) -> None:
@@ -100,7 +107,8 @@ class Player:
         Raises:
             ValueError: the answer is not usable.
         """
-        await self._peer.setRemoteDescription(answer)
+        await self._peer.setRemoteDescription(_without_candidates(answer))
+        self._spawn(self._watch_connect())
 
     async def close(self) -> None:
         """End the connection within bounded time; nothing of it is left."""
@@ -141,16 +149,20 @@ class Player:
         if estimate is None or self._over:
             return
         self._heard_at = now if self._heard_at is not None else None
-        self._stream.track.release()
-        self._events.estimated(estimate, self._match(estimate), now=now)
+        truth = self._match(estimate)
+        if truth is not None:
+            self._stream.track.release()
+        self._events.estimated(estimate, truth, now=now)
 
     def _match(self, estimate: Estimate) -> Truth | None:
         """The frame that an estimate is about; it is never guessed."""
         pts = estimate.pts
         if estimate.rtp_timestamp is not None:
-            if self._origin is None:
+            last_pts = self._stream.track.last_pts
+            if self._origin is None or last_pts is None:
                 return None
-            pts = (estimate.rtp_timestamp - self._origin) % _RTP_MODULUS
+            # RTP timestamps wrap after 13 hours: the frame is so far behind the last one.
+            pts = last_pts - (self._origin + last_pts - estimate.rtp_timestamp) % _RTP_MODULUS
         index = index_of(pts, fps=self._stream.fps)
         return None if index is None else self._stream.track.truth.take(index)
 
@@ -173,6 +185,11 @@ class Player:
                 track.release()
             else:
                 await aiortc_private.resend_history(self._sender)
+
+    async def _watch_connect(self) -> None:
+        await asyncio.sleep(_CONNECT_S)
+        if self._peer.connectionState in ("new", "connecting"):
+            self._lose(f"no ICE and DTLS connection within {_CONNECT_S:.0f} s")
 
     async def _watch_heartbeat(self) -> None:
         while True:
@@ -203,3 +220,13 @@ def _preferences(codec: Codec) -> list[RTCRtpCodecCapability]:
     """Aiortc's codecs with the preferred one first; repair formats stay beside their codec."""
     known = RTCRtpSender.getCapabilities("video").codecs
     return sorted(known, key=lambda item: item.mimeType.upper() != f"VIDEO/{codec}")
+
+
+def _without_candidates(description: RTCSessionDescription) -> RTCSessionDescription:
+    """The client's addresses are learnt from its checks, which come through the router.
+
+    Knowing them, ICE would send media past it.
+    """
+    lines = description.sdp.splitlines()
+    kept = [line for line in lines if not line.startswith(("a=candidate:", "a=end-of-candidates"))]
+    return RTCSessionDescription(sdp="\r\n".join(kept) + "\r\n", type=description.type)

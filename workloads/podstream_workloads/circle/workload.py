@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -28,6 +28,7 @@ from podstream_workloads.circle.game import Game
 from podstream_workloads.circle.ledger import TABLE_NAME, stdout
 from podstream_workloads.circle.offers import check_offer
 from podstream_workloads.circle.player import Player
+from podstream_workloads.circle.score import Scored
 from podstream_workloads.circle.signalling import (
     MAX_LINE,
     Bye,
@@ -49,7 +50,8 @@ class CircleWorkload(Workload):
     name: ClassVar[str] = "circle"
     roles: ClassVar[Mapping[str, int]] = MappingProxyType({"player": 1})
 
-    def __init__(self) -> None:
+    def __init__(self, *, on_scored: Callable[[Scored], None] | None = None) -> None:
+        self._on_scored = on_scored
         self._context: WorkloadContext | None = None
         self._game: Game | None = None
         self._pod_ice: aiortc_private.PodIce | None = None
@@ -176,7 +178,9 @@ class CircleWorkload(Workload):
     def _estimated(self, estimate: Estimate, truth: Truth | None, *, now: float) -> None:
         game, context = self._require_game(), self._require_context()
         was_done = game.ledger.is_done
-        game.estimated(estimate, truth, now=now)
+        scored = game.estimated(estimate, truth, now=now)
+        if scored is not None and self._on_scored is not None:
+            self._on_scored(scored)
         context.results_changed()
         if game.ledger.is_done and not was_done:
             context.done()
@@ -227,6 +231,12 @@ class _Seat:
                 await self._task
         if self._player is not None:
             await self._player.close()
+            self._game_over()
+
+    def _game_over(self) -> None:
+        game = self._workload._game
+        if game is not None:
+            game.connection_over()
 
     # -- PlayerEvents
 
@@ -246,6 +256,7 @@ class _Seat:
         if workload._seats.pop(self.connection_id, None) is not None:
             if self._task is not None:
                 self._task.cancel()
+            self._game_over()
             workload._require_context().lost(self.connection_id, reason=reason)
 
     def _first_frame_sent(self) -> None:

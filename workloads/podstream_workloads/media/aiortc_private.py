@@ -13,6 +13,7 @@ goes or changes its meaning. Nothing outside this module may touch a private nam
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
@@ -105,6 +106,19 @@ async def request_key_frame(receiver: RTCRtpReceiver) -> None:
     if active:
         with contextlib.suppress(ConnectionError):
             await private._send_rtcp_pli(max(active, key=lambda ssrc: active[ssrc]))
+
+
+def ignore_packets(receiver: RTCRtpReceiver, *, seconds: float) -> None:
+    """Throw away what arrives within the next seconds, as if the receiver had come later."""
+    private: Any = receiver
+    stock = private._handle_rtp_packet
+    until = time.monotonic() + seconds
+
+    async def handle(packet: Any, arrival_time_ms: int) -> None:
+        if time.monotonic() >= until:
+            await stock(packet, arrival_time_ms=arrival_time_ms)
+
+    private._handle_rtp_packet = handle
 
 
 def negotiated_codec(transceiver: RTCRtpTransceiver) -> str | None:

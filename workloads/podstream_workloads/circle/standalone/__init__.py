@@ -1,0 +1,1 @@
+"""`podstream-circle`: the original ball tracker's two programs, without Kubernetes."""

@@ -1,0 +1,1 @@
+"""The headless client: plays a session, finds the ball, says where it is."""

@@ -1,0 +1,147 @@
+"""Flags and environment of `podstream-client`; a flag that is given always wins."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from podstream_core.api import Circle, Estimator
+from podstream_workloads.client.estimators import Point
+
+_EPILOG = """examples:
+  # a session of the cluster, with the token from its Secret
+  podstream-client --url http://127.0.0.1:8080/s/default/ball/whep --token-file token
+  # ten seconds, figures as JSON
+  podstream-client --url URL --duration 10 --json
+  # the original's estimator
+  podstream-client --url URL --estimator hough --dp 1.5 --min-dist 100
+
+environment: PODSTREAM_CLIENT_URL, PODSTREAM_CLIENT_TOKEN, PODSTREAM_CLIENT_SPEC (JSON of a
+session's spec.circle, whose estimator is used)
+exit codes: 0 played to the end, 1 refused or failed, 2 wrong usage
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOptions:
+    """What to play and how."""
+
+    url: str
+    token: str | None
+    estimator: Estimator
+    frames: int
+    """Estimates after which the client leaves; 0: until the session ends."""
+    duration_s: float
+    """Seconds after which the client leaves; 0: until the session ends."""
+    connect_timeout_s: float
+    offset: Point
+    """Test aid: added to every estimate, pixels."""
+    drop_first: int
+    """Test aid: decoded frames that are thrown away at the start."""
+    join_late_s: float
+    """Test aid: seconds between the connection and the first frame that is looked at."""
+    as_json: bool
+    log_level: str
+
+
+def parse(arguments: Sequence[str] | None, *, environment: Mapping[str, str]) -> ClientOptions:
+    """Read the command line; exits with 2 and the reason where it is not usable."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    url = given.url or environment.get("PODSTREAM_CLIENT_URL")
+    if not url or not url.startswith(("http://", "https://")):
+        parser.error("no WHEP URL: give --url http://... or set PODSTREAM_CLIENT_URL")
+    token = environment.get("PODSTREAM_CLIENT_TOKEN") or None
+    try:
+        if given.token_file:
+            token = Path(given.token_file).read_text(encoding="ascii").strip()
+        estimator = _estimator(given, environment.get("PODSTREAM_CLIENT_SPEC"))
+    except (OSError, UnicodeDecodeError, msgspec.ValidationError, msgspec.DecodeError) as error:
+        parser.error(str(error))
+    return ClientOptions(
+        url=url,
+        token=token,
+        estimator=estimator,
+        frames=given.frames,
+        duration_s=given.duration,
+        connect_timeout_s=given.connect_timeout,
+        offset=given.offset,
+        drop_first=given.drop_first,
+        join_late_s=given.join_late,
+        as_json=given.json,
+        log_level=given.log_level or environment.get("PODSTREAM_LOG_LEVEL") or "info",
+    )
+
+
+def _estimator(given: argparse.Namespace, spec: str | None) -> Estimator:
+    chosen = msgspec.json.decode(spec, type=Circle).estimator if spec else Estimator()
+    flags = {
+        "method": given.estimator.capitalize() if given.estimator else chosen.method,
+        "dp": chosen.dp if given.dp is None else given.dp,
+        "minDist": chosen.min_dist if given.min_dist is None else given.min_dist,
+    }
+    return Estimator.from_body(flags)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="podstream-client",
+        description="Plays a session over WHEP, finds the ball in every frame and sends where it "
+        "is back on the data channel.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--url", help="WHEP URL, as in a session's status.endpoints")
+    add("--token-file", help="file with the session's token")
+    add("--estimator", choices=("moments", "hough"), help="how to find the ball (moments)")
+    add("--dp", type=float, help="cv2.HoughCircles dp (6)")
+    add("--min-dist", type=float, help="its minDist, pixels (8)")
+    add("--frames", type=_positive(int), default=0, help="leave after so many estimates")
+    add("--duration", type=_positive(float), default=0.0, help="leave after so many seconds")
+    add(
+        "--connect-timeout",
+        type=_positive(float),
+        default=60.0,
+        help="seconds to wait for a session that is busy or not there yet (60)",
+    )
+    add("--json", action="store_true", help="print one line of figures as JSON at the end")
+    add("--log-level", help="debug, info, warning or error (info)")
+    aids = parser.add_argument_group("test aids")
+    aids.add_argument(
+        "--offset", type=_point, default=(0.0, 0.0), metavar="X,Y", help="add to every estimate"
+    )
+    aids.add_argument(
+        "--drop-first", type=_positive(int), default=0, metavar="N", help="ignore N frames"
+    )
+    aids.add_argument(
+        "--join-late",
+        type=_positive(float),
+        default=0.0,
+        metavar="S",
+        help="throw away the packets of the first S seconds, as if the client had come later",
+    )
+    return parser
+
+
+class _positive:  # noqa: N801 - argparse prints the name of the type
+    """A number that is not negative."""
+
+    def __init__(self, kind: type[int] | type[float]) -> None:
+        self._kind = kind
+
+    def __call__(self, text: str) -> float:
+        value = self._kind(text)
+        if not 0 <= value < float("inf"):
+            raise argparse.ArgumentTypeError(f"must not be negative: {text}")
+        return value
+
+
+def _point(text: str) -> Point:
+    try:
+        x, y = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected X,Y in pixels, not {text!r}") from error
+    return x, y

@@ -1,0 +1,179 @@
+"""One connection to a session: frames come in, estimates go out."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+from aiortc.mediastreams import MediaStreamError
+from av import VideoFrame
+
+from podstream_workloads.client.errors import ClientError
+from podstream_workloads.client.estimators import BallEstimator, Point
+from podstream_workloads.client.options import ClientOptions
+from podstream_workloads.client.summary import Summary
+from podstream_workloads.client.whep import SignallingClient
+from podstream_workloads.media import aiortc_private
+from podstream_workloads.media.latest import BoxClosed, LatestBox
+
+logger = logging.getLogger(__name__)
+
+CHANNEL_LABEL = "RTCchannel"
+_ICE_TIMEOUT_S = 10.0
+_HEARTBEAT_S = 2.0
+_MAX_BUFFERED = 64 * 1024
+_STALL_S = 0.25
+"""Nothing decoded for so long: ask for a key frame, at most once a second."""
+
+
+class Player:
+    """Plays until the server ends the connection, or until the options' limits are reached."""
+
+    def __init__(
+        self,
+        options: ClientOptions,
+        *,
+        signalling: SignallingClient,
+        estimator: BallEstimator,
+        pool: ThreadPoolExecutor,
+        summary: Summary,
+    ) -> None:
+        self._options = options
+        self._signalling = signalling
+        self._estimator = estimator
+        self._pool = pool
+        self._summary = summary
+        self._frames: LatestBox[VideoFrame] = LatestBox()
+        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._receiver = self._peer.addTransceiver("video", direction="recvonly").receiver
+        self._channel = self._peer.createDataChannel(CHANNEL_LABEL, ordered=False, maxRetransmits=0)
+        self._connected = asyncio.Event()
+        self._over = asyncio.Event()
+        self._decoded_at = 0.0
+        self._peer.on("connectionstatechange", self._on_state)
+
+    @property
+    def was_connected(self) -> bool:
+        """Whether ICE and DTLS ever came up."""
+        return self._connected.is_set()
+
+    async def play(self, *, connect_timeout_s: float) -> bool:
+        """Play; whether the end was orderly (closed by a side) rather than a lost connection.
+
+        Raises:
+            SessionRefused, SessionOver, ClientError: as `SignallingClient.exchange`.
+        """
+        await self._peer.setLocalDescription(await self._peer.createOffer())
+        answer = await self._signalling.exchange(
+            self._peer.localDescription.sdp, timeout_s=connect_timeout_s
+        )
+        await self._peer.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
+        await self._wait_connected()
+        self._summary.connections += 1
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._consume(self._receiver.track)),
+                group.create_task(self._estimate()),
+                group.create_task(self._beat()),
+                group.create_task(self._watch_decoding()),
+            ]
+            await self._over.wait()
+            self._frames.close()
+            for task in tasks:
+                task.cancel()
+        return self._peer.connectionState != "failed"
+
+    async def close(self) -> None:
+        """Leave; bounded, never raises."""
+        await self._signalling.leave()
+        await aiortc_private.close_quietly(self._peer)
+
+    def _on_state(self) -> None:
+        state = self._peer.connectionState
+        logger.info("connection state is %s", state)
+        if state == "connected":
+            self._connected.set()
+            if self._options.join_late_s:
+                aiortc_private.ignore_packets(self._receiver, seconds=self._options.join_late_s)
+        elif state in ("failed", "closed"):
+            self._over.set()
+
+    async def _wait_connected(self) -> None:
+        waits = {
+            asyncio.create_task(self._connected.wait()),
+            asyncio.create_task(self._over.wait()),
+        }
+        try:
+            await asyncio.wait(waits, timeout=_ICE_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waits:
+                task.cancel()
+        if not self._connected.is_set():
+            raise ClientError(
+                f"no media connection within {_ICE_TIMEOUT_S:.0f} s: the router's UDP address in "
+                "its answer must be reachable from here (router.media.advertise)"
+            )
+
+    async def _consume(self, track: MediaStreamTrack) -> None:
+        """Drain the track into the box; only the newest frame is looked at."""
+        ignore = self._options.drop_first
+        with contextlib.suppress(MediaStreamError):
+            while True:
+                frame = await track.recv()
+                self._decoded_at = time.monotonic()
+                if not isinstance(frame, VideoFrame):
+                    continue
+                self._summary.received += 1
+                if ignore > 0:
+                    ignore -= 1
+                    continue
+                self._frames.put(frame)
+        self._over.set()
+
+    async def _estimate(self) -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(BoxClosed):
+            while True:
+                dropped = self._frames.dropped
+                frame = await self._frames.get()
+                self._summary.dropped += self._frames.dropped - dropped
+                point = await loop.run_in_executor(self._pool, self._estimator.estimate, frame)
+                self._send(point, pts=frame.pts or 0)
+                if 0 < self._options.frames <= self._summary.estimated:
+                    self._over.set()
+                    return
+
+    def _send(self, point: Point | None, *, pts: int) -> None:
+        rtp_timestamp = aiortc_private.receiver_rtp_timestamp(self._receiver, pts)
+        if self._channel.readyState != "open" or rtp_timestamp is None:
+            return
+        if self._channel.bufferedAmount > _MAX_BUFFERED:
+            return
+        if point is None:
+            self._summary.missed += 1
+            place = "-\t-"
+        else:
+            self._summary.estimated += 1
+            dx, dy = self._options.offset
+            place = f"{point[0] + dx:.3f}\t{point[1] + dy:.3f}"
+        self._channel.send(f"{place}\t{pts}\t{rtp_timestamp}")
+
+    async def _beat(self) -> None:
+        while True:
+            if self._channel.readyState == "open":
+                self._channel.send("ping")
+            await asyncio.sleep(_HEARTBEAT_S)
+
+    async def _watch_decoding(self) -> None:
+        while True:
+            await asyncio.sleep(_STALL_S)
+            if time.monotonic() - self._decoded_at > _STALL_S:
+                await aiortc_private.request_key_frame(self._receiver)
+                await asyncio.sleep(1 - _STALL_S)
