@@ -10,9 +10,16 @@ from podstream_router.watch import Watch
 
 
 def build_admin_app(
-    *, watches: Sequence[Watch], registry: CollectorRegistry, is_draining: Callable[[], bool]
+    *,
+    watches: Sequence[Watch],
+    registry: CollectorRegistry,
+    has_media_address: Callable[[], bool],
+    is_draining: Callable[[], bool],
 ) -> web.Application:
-    """`/healthz` while the process turns, `/readyz` once the routes are known, `/metrics`."""
+    """`/healthz` while the process turns, `/readyz`, `/metrics`.
+
+    Ready means: every watch has synced, a media address is known, and no shutdown is under way.
+    """
 
     async def healthz(_request: web.Request) -> web.Response:
         return web.json_response({"ok": True})
@@ -23,9 +30,14 @@ def build_admin_app(
             for watch in watches
             if not watch.synced
         ]
-        draining = is_draining()
-        ready = not missing and not draining
-        body = {"ready": ready, "unsyncedWatches": missing, "shuttingDown": draining}
+        draining, addressed = is_draining(), has_media_address()
+        ready = addressed and not missing and not draining
+        body = {
+            "ready": ready,
+            "unsyncedWatches": missing,
+            "mediaAddressKnown": addressed,
+            "shuttingDown": draining,
+        }
         return web.json_response(body, status=200 if ready else 503)
 
     async def metrics(_request: web.Request) -> web.Response:

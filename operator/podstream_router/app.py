@@ -89,6 +89,7 @@ class Router:
         admin = build_admin_app(
             watches=self.watches,
             registry=self.metrics.registry,
+            has_media_address=lambda: bool(self._advertised.addresses),
             is_draining=lambda: self._draining,
         )
         self._admin = HttpServer(admin, max_connections=limits.connections)
@@ -130,11 +131,11 @@ class Router:
         """
         settings = self._settings
         _allow_open_files(settings.limits.flows + 2 * settings.limits.connections + _SPARE_FILES)
-        await self._advertised.refresh()
-        await self._admin.start()
-        await self._server.start()
         host = settings.bind_address
+        await self._admin.start()
         self.ports["admin"] = await self._admin.listen(host, settings.admin_port)
+        await self._advertised.refresh()
+        await self._server.start()
         self.relay.open(host, settings.media_port)
         self.ports["media"] = self.relay.port
         for listener in settings.listeners:

@@ -61,7 +61,7 @@ class Limits:
     """Bounds on what clients can make the router keep."""
 
     connections: int = 4096
-    """Open TCP connections per listener."""
+    """Open TCP connections: of all HTTP listeners together, and of each signalling listener."""
     connections_per_source: int = 256
     """Open signalling connections and held requests of one source address. Behind a Service with
     `externalTrafficPolicy: Cluster` all clients of a node look alike."""

@@ -42,6 +42,13 @@ async def test_router_is_ready_once_its_watches_are(
     assert (await get(http, router.admin_url("/healthz")))[0] == 200
 
 
+async def test_router_without_a_media_address_is_not_ready(http: aiohttp.ClientSession) -> None:
+    async with running_router(media_advertise=("no-such-name.invalid:3478",)) as router:
+        status, body = await get(http, router.admin_url("/readyz"))
+    assert status == 503
+    assert json.loads(body)["mediaAddressKnown"] is False
+
+
 async def test_every_metric_has_a_help_text_and_no_label_comes_from_a_client(
     router: Harness, http: aiohttp.ClientSession
 ) -> None:
