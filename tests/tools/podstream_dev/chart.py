@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from podstream_dev import images
 from podstream_dev.platforms import Platform
 from podstream_dev.shell import ROOT, capture, show, step
 
@@ -23,10 +24,7 @@ def install(
         capture([*crds, "-f", str(ROOT / "crds/streamsession.yaml")], env=env)
         command = ["helm", "upgrade", "--install", RELEASE, str(ROOT / "helm/podstream")]
         command += ["--namespace", NAMESPACE, "--create-namespace"]
+        # A rebuilt image keeps its tag: this makes the upgrade replace pods that run the old one.
+        build = f"podAnnotations.build={images.source_key()}"
+        command += ["--set-string", f"operator.{build},router.{build}"]
         show([*command, *values, *extra, "--wait", "--timeout", timeout], env=env)
-        # A rebuilt image keeps its tag: pods that run must be replaced to run it.
-        restart = ["kubectl", "-n", NAMESPACE, "rollout"]
-        deployments = [f"deploy/{RELEASE}-operator", f"deploy/{RELEASE}-router"]
-        capture([*restart, "restart", *deployments], env=env)
-        for deployment in deployments:
-            capture([*restart, "status", deployment, f"--timeout={timeout}"], env=env)

@@ -56,6 +56,8 @@ class MomentsEstimator(BallEstimator):
     _HALF = 0.5
     _CUT_FILL = (0.5, 1.0)
     """The same for a disc that the picture's border cuts."""
+    _MAX_CUT_SIDES = 2
+    """A ball can lie in a corner, not along three borders."""
     _ASPECT = (0.75, 1.33)
     """Height by width of the box."""
 
@@ -113,7 +115,10 @@ class MomentsEstimator(BallEstimator):
         wide = int(columns[-1] - columns[0]) + 1
         left, top, right, bottom = box
         height, width = shape[:2]
-        if left == 0 or top == 0 or right == width or bottom == height:
+        sides = sum((left == 0, top == 0, right == width, bottom == height))
+        if sides > self._MAX_CUT_SIDES:
+            return False
+        if sides:
             return self._CUT_FILL[0] <= mass / (tall * wide) <= self._CUT_FILL[1]
         is_filled = self._FILL[0] <= mass / (tall * wide) <= self._FILL[1]
         return is_filled and self._ASPECT[0] <= tall / wide <= self._ASPECT[1]
