@@ -1,1 +1,1 @@
-"""The headless client: plays a session's stream and says where it sees the ball."""
+"""The headless client: plays a session, finds the ball, says where it is."""

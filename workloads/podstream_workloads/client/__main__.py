@@ -1,64 +1,90 @@
-"""`podstream-client`: play a session from the command line."""
+"""`podstream-client`: plays a session over WHEP."""
 
 import asyncio
+import contextlib
 import json
 import logging
+import os
 import signal
 import sys
-import time
 from collections.abc import Sequence
-from typing import Any, Final
+from concurrent.futures import ThreadPoolExecutor
 
 from podstream_core.logs import setup_logging
-from podstream_workloads.client.errors import ClientError, UsageError
-from podstream_workloads.client.play import Player
-from podstream_workloads.client.settings import ClientSettings, read_settings
-
-_EXIT_FAILED: Final = 1
-_EXIT_USAGE: Final = 2
+from podstream_workloads.client.errors import ClientError, SessionOver
+from podstream_workloads.client.estimators import make_estimator
+from podstream_workloads.client.options import ClientOptions, parse
+from podstream_workloads.client.player import Player
+from podstream_workloads.client.summary import Summary
+from podstream_workloads.client.whep import WhepClient
+from podstream_workloads.media import aiortc_private
 
 logger = logging.getLogger(__name__)
 
+_RECONNECT_S = 10.0
+"""How long a client whose connection was lost tries to get back into its session."""
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Play the session; 0 ended in order, 1 refused or failed, 2 cannot start."""
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Play; 0 to the end, 1 refused or failed, 2 wrong usage."""
+    options = parse(arguments, environment=os.environ)
     try:
-        settings = read_settings(argv)
-        setup_logging(level=settings.log_level, fmt=settings.log_format, component="client")
-    except (UsageError, ValueError) as error:
-        sys.stderr.write(f"podstream-client: {error}\n")
-        return _EXIT_USAGE
-    # Each failed check of a candidate pair is an INFO line of its own.
-    logging.getLogger("aioice").setLevel(max(logging.WARNING, logging.getLogger().level))
-    return asyncio.run(_run(settings))
+        setup_logging(level=options.log_level, fmt="text", component="client")
+    except ValueError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - a program's words to its user
+        return 2
+    summary = Summary()
+    try:
+        asyncio.run(_run(options, summary))
+    except ClientError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - as above
+        return 1
+    finally:
+        if options.as_json:
+            print(json.dumps(summary.to_json()), flush=True)  # noqa: T201 - the result
+    return 0
 
 
-async def _run(settings: ClientSettings) -> int:
-    stop = asyncio.Event()
+async def _run(options: ClientOptions, summary: Summary) -> None:
+    """Play until the end, a limit or a signal."""
+    aiortc_private.install_marker_release()
+    playing = asyncio.create_task(_play(options, summary))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    started = time.monotonic()
-    figures: dict[str, Any] = {}
-    player: Player | None = None
-    code = 0
+        loop.add_signal_handler(number, playing.cancel)
+    limit = options.duration_s or None
+    with contextlib.suppress(asyncio.CancelledError):
+        try:
+            async with asyncio.timeout(limit):
+                await playing
+        except TimeoutError:
+            logger.info("played for %s s", options.duration_s)
+        except SessionOver as over:
+            logger.info("the session has ended: %s", over)
+
+
+async def _play(options: ClientOptions, summary: Summary) -> None:
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="estimator")
+    connect_timeout_s = options.connect_timeout_s
     try:
-        player = Player(settings, stop=stop)
-        figures["reason"] = (await player.run()).value
-    except ClientError as error:
-        figures["error"] = str(error)
-        code = _EXIT_FAILED
-    if player is not None:
-        figures |= player.tally.summary(seconds=time.monotonic() - started)
-    if settings.summary:
-        sys.stdout.write(json.dumps(figures) + "\n")
-        sys.stdout.flush()
-    else:
-        logger.info("summary", extra=figures)
-    if code != 0:
-        # Last, for the pod's termination message is the end of its log.
-        logger.error("%s", figures["error"])
-    return code
+        async with WhepClient(options.url, token=options.token) as signalling:
+            while True:
+                player = Player(
+                    options,
+                    signalling=signalling,
+                    estimator=make_estimator(options.estimator),
+                    pool=pool,
+                    summary=summary,
+                )
+                try:
+                    if await player.play(connect_timeout_s=connect_timeout_s):
+                        return
+                finally:
+                    await player.close()
+                logger.warning("the connection was lost; trying to come back")
+                connect_timeout_s = _RECONNECT_S
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,13 @@
-"""Why the client gives up; every message names the cause and what to do about it."""
+"""How a client's work can end badly; each message names the cause and what to do."""
 
 
 class ClientError(Exception):
-    """The client cannot go on; its message is for the person who started it."""
+    """The session cannot be played."""
 
 
-class UsageError(ClientError):
-    """The client was started with arguments or variables that cannot be used."""
+class SessionRefused(ClientError):
+    """The server said no and means it."""
 
 
-class Refused(ClientError):
-    """The server answered, and the answer is no."""
-
-
-class Unreachable(ClientError):
-    """No usable answer within the time there was."""
-
-
-class SessionGone(ClientError):
-    """The session, or its route, exists no more: it has ended."""
-
-
-class EstimatorError(ClientError):
-    """The estimator cannot work on this machine."""
+class SessionOver(Exception):
+    """The session has ended: not an error."""
