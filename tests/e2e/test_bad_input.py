@@ -23,7 +23,7 @@ def ready() -> Iterator[Session]:
 
 
 def _router_memory_kib() -> int:
-    (pod,) = kube.items("pods", selector="app.kubernetes.io/name=podstream-router")
+    (pod,) = kube.items("pods", selector="app.kubernetes.io/component=router")
     look = "print(open('/proc/1/status').read())"
     text = kube.kubectl("exec", pod["metadata"]["name"], "--", "python", "-c", look)
     return int(next(line for line in text.splitlines() if line.startswith("VmRSS")).split()[1])

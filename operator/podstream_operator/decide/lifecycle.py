@@ -226,11 +226,12 @@ class _Step:
 
     def _expire(self, expiry: Expiry, *, state: AgentState | None) -> Plan:
         """A clock has run out: drain, so that results become final, then fail."""
-        if state is not None and self.pod is not None:
+        if self.pod is not None:
             started = self.memory.drain_started_at
-            if started is None:
+            if started is None and state is not None:
                 return Plan(actions=(DrainAgent(self.pod, expiry.reason, expiry.message),))
-            if self.now - started < DRAIN_GRACE:
+            # A drained agent exits: its last words may come by the pod's end instead.
+            if started is not None and self.now - started < DRAIN_GRACE:
                 return Plan(status=self.memory.status, requeue_after_s=DRAIN_POLL_S)
         message = expiry.message
         if expiry.reason == "StartupTimeout":

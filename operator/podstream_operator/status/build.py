@@ -93,9 +93,15 @@ def live_status(
             state=progress.state if connected else None,
             interval_s=session.spec.results_interval_seconds,
             transition=transition,
+            connected_since=_since(previous, ConditionType.CONNECTED),
             now=now,
         ),
     )
+
+
+def _since(status: SessionStatus, kind: ConditionType) -> datetime | None:
+    condition = status.condition(kind)
+    return condition.last_transition_time if condition else None
 
 
 def replacing_status(

@@ -14,25 +14,26 @@ def live_results(
     state: AgentState | None,
     interval_s: int,
     transition: bool,
+    connected_since: datetime | None,
     now: datetime,
 ) -> Results | None:
     """Results to show while the session runs.
 
     New figures are written with a transition, which costs a write anyway, and otherwise at most
-    once per interval and only when they differ; an interval of 0 switches live results off.
+    once per interval and only when they differ; the first interval begins with the connection, so
+    that a short session costs no extra write. An interval of 0 switches live results off.
     """
     if interval_s == 0 or state is None or state.results is None:
         return previous
     current = msgspec.structs.replace(
         state.results, final=False, observed_at=state.results.observed_at or now
     )
-    if previous is None:
-        return current
-    if _figures(previous) == _figures(current):
+    if previous is not None and _figures(previous) == _figures(current):
         return previous
-    if transition or previous.observed_at is None:
+    written_at = previous.observed_at if previous is not None else connected_since
+    if transition or written_at is None:
         return current
-    due = previous.observed_at + timedelta(seconds=interval_s)
+    due = written_at + timedelta(seconds=interval_s)
     return current if now >= due else previous
 
 
