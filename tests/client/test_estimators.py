@@ -41,6 +41,11 @@ def test_moments_find_the_centre_to_sub_pixel(radius: int, color: str) -> None:
     assert _rmse(MomentsEstimator(), canvas, _places(radius)) < 0.1
 
 
+def test_a_ball_that_fills_half_of_the_picture_is_found() -> None:
+    canvas = Canvas(width=64, height=64, radius=28, color=YuvColor.from_hex("#00ff00"))
+    assert _rmse(MomentsEstimator(), canvas, [(31.0, 32.5), (30.2, 33.0)]) < 0.1
+
+
 def test_hough_finds_the_ball_with_the_originals_kind_of_error() -> None:
     """With the options of the original's container; it errs by pixels and may miss a frame."""
     canvas = Canvas(width=640, height=480, radius=40, color=YuvColor.from_hex("#00ff00"))

@@ -95,6 +95,24 @@ async def test_final_refusals_carry_the_servers_words(
     assert len(server.posts) == 1
 
 
+async def test_the_token_never_goes_to_another_server(server: Server) -> None:
+    seen: list[str | None] = []
+
+    async def note(request: web.Request) -> web.Response:
+        seen.append(request.headers.get("Authorization"))
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_delete("/elsewhere", note)
+    async with TestServer(app) as other:
+        location = {"Location": str(other.make_url("/elsewhere"))}
+        server.answers = [lambda: web.Response(status=201, text="answer", headers=location)]
+        async with WhepClient(server.url, token="secret") as client:
+            await client.exchange("offer", timeout_s=5)
+            await client.leave()
+    assert seen == [None]
+
+
 async def test_waiting_ends_and_says_what_came_last(server: Server) -> None:
     server.answers = [_refusal(503)]
     async with WhepClient(server.url, token=None) as client:

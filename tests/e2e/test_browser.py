@@ -63,7 +63,7 @@ def test_chromium_plays_and_scores_a_session(codec: str, tmp_path: Path) -> None
     spec = {"circle": circle(frames=60, codec=codec), "lingerSeconds": 0}
     with session(spec, prefix="browser") as made, page_server() as (url, reports):
         made.wait_phase("Ready")
-        query = urlencode({"whep": made.endpoint(), "token": made.token(), "frames": 75})
+        query = urlencode({"whep": made.endpoint(), "token": made.token(), "frames": 50})
         browser = subprocess.Popen(
             [str(clients.chromium()), *_FLAGS, f"--user-data-dir={tmp_path}", f"{url}?{query}"],
             stdout=subprocess.DEVNULL,
@@ -71,17 +71,17 @@ def test_chromium_plays_and_scores_a_session(codec: str, tmp_path: Path) -> None
         )
         try:
             report = reports.get(timeout=60)
+            assert "error" not in report, report["error"]
+            made.wait_phase("Completed")
         finally:
             browser.terminate()
             browser.wait(timeout=20)
-        assert "error" not in report, report["error"]
         assert (report["width"], report["height"]) == (320, 240)
-        assert report["framesDecoded"] >= 60
+        assert report["framesDecoded"] >= 50
         seen = report["seen"]
         # The default ball has a radius of 20 px: pi r² = 1257 pixels.
         assert 900 < sum(ball["n"] for ball in seen) / len(seen) < 1600
         assert len({(round(ball["x"]), round(ball["y"])) for ball in seen}) > 30, "it does not move"
-        made.wait_phase("Completed")
         assert made.circle["codec"] == codec
         assert made.circle["framesScored"] >= 60
         assert made.circle["rmsePx"] < 2

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Play; 0 to the end, 1 refused or failed, 2 wrong usage."""
     options = parse(arguments, environment=os.environ)
     try:
-        setup_logging(level=options.log_level, fmt="text", component="client")
+        setup_logging(level=options.log_level, fmt=options.log_format, component="client")
     except ValueError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a program's words to its user
         return 2
@@ -57,9 +57,13 @@ async def _run(options: ClientOptions, summary: Summary) -> None:
         try:
             async with asyncio.timeout(limit):
                 await playing
-        except TimeoutError:
+        except TimeoutError as error:
+            if not summary.connections:
+                raise ClientError(f"not connected within {options.duration_s} s") from error
             logger.info("played for %s s", options.duration_s)
         except SessionOver as over:
+            if not summary.connections:
+                raise ClientError(f"the session has ended already: {over}") from over
             logger.info("the session has ended: %s", over)
 
 

@@ -38,12 +38,18 @@ def luma(frame: VideoFrame) -> np.ndarray:
     return view
 
 
+def _background(picture: np.ndarray) -> float:
+    """Median brightness along the border: a ball may fill half of the picture, never that."""
+    edges = (picture[0], picture[-1], picture[:, 0], picture[:, -1])
+    return float(np.median(np.concatenate(edges)))
+
+
 class MomentsEstimator(BallEstimator):
     """Centroid of what differs from the background's brightness.
 
-    A coarse grid gives the background's level and the ball's bounding box; inside the box each
-    pixel weighs by how far it lies between background and ball, which gives sub-pixel centres. A
-    shape that fills its box unlike a disc is refused, unless the border of the picture cuts it.
+    The border gives the background's level, a coarse grid the ball's bounding box; inside the box
+    each pixel weighs by how far it lies between background and ball, which gives sub-pixel centres.
+    A shape that fills its box unlike a disc is refused, unless the border of the picture cuts it.
     """
 
     _GRID = 4
@@ -64,7 +70,7 @@ class MomentsEstimator(BallEstimator):
     def estimate(self, frame: VideoFrame) -> Point | None:
         """The ball's centre by first moments."""
         picture = luma(frame)
-        background = float(np.median(picture[:: self._GRID, :: self._GRID]))
+        background = _background(picture)
         box = self._box(picture, background)
         if box is None:
             return None

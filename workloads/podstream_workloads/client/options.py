@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from podstream_core.api import Circle, Estimator
+from podstream_core.logs import LogFormat
 from podstream_workloads.client.estimators import Point
 
 _EPILOG = """examples:
@@ -44,6 +45,7 @@ class ClientOptions:
     """Test aid: seconds between the connection and the first frame that is looked at."""
     as_json: bool
     log_level: str
+    log_format: LogFormat
 
 
 def parse(arguments: Sequence[str] | None, *, environment: Mapping[str, str]) -> ClientOptions:
@@ -72,6 +74,7 @@ def parse(arguments: Sequence[str] | None, *, environment: Mapping[str, str]) ->
         join_late_s=given.join_late,
         as_json=given.json,
         log_level=given.log_level or environment.get("PODSTREAM_LOG_LEVEL") or "info",
+        log_format="json" if environment.get("PODSTREAM_LOG_FORMAT") == "json" else "text",
     )
 
 

@@ -29,6 +29,8 @@ CHANNEL_LABEL = "RTCchannel"
 _ICE_TIMEOUT_S = 10.0
 _HEARTBEAT_S = 2.0
 _MAX_BUFFERED = 64 * 1024
+_SILENT_S = 5.0
+"""An end after so long without a frame is a lost connection."""
 _STALL_S = 0.25
 """Nothing decoded for so long: ask for a key frame, at most once a second."""
 
@@ -88,7 +90,10 @@ class Player:
             self._frames.close()
             for task in tasks:
                 task.cancel()
-        return self._peer.connectionState != "failed"
+        # A server that ends a session says so while frames flow; one that is gone is noticed by
+        # ICE consent after a silence, and aiortc calls that closed as well.
+        was_silent = time.monotonic() - self._decoded_at > _SILENT_S
+        return self._peer.connectionState != "failed" and not was_silent
 
     async def close(self) -> None:
         """Leave; bounded, never raises."""

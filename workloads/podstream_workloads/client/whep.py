@@ -11,6 +11,7 @@ from typing import Self
 from urllib.parse import urljoin
 
 import aiohttp
+from yarl import URL
 
 from podstream_workloads.client.errors import ClientError, SessionOver, SessionRefused
 
@@ -46,14 +47,12 @@ class WhepClient(SignallingClient):
 
     def __init__(self, url: str, *, token: str | None) -> None:
         self._url = url
-        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._authorization = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._resource: str | None = None
         self._http: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._http = aiohttp.ClientSession(
-            headers=self._headers, timeout=aiohttp.ClientTimeout(total=90, sock_connect=5)
-        )
+        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=90, sock_connect=5))
         return self
 
     async def __aexit__(
@@ -82,7 +81,7 @@ class WhepClient(SignallingClient):
                         async with self._session.post(
                             self._url,
                             data=offer_sdp.encode(),
-                            headers={"Content-Type": "application/sdp"},
+                            headers={"Content-Type": "application/sdp", **self._authorization},
                         ) as reply:
                             text = await reply.text()
                             if reply.status == HTTPStatus.CREATED:
@@ -96,6 +95,8 @@ class WhepClient(SignallingClient):
                             if reply.status not in _WAIT_FOR:
                                 raise SessionRefused(f"the server refused: {problem}")
                             wait_s = max(wait_s, _retry_after(reply.headers.get("Retry-After")))
+                    except aiohttp.ClientSSLError as error:
+                        raise SessionRefused(f"TLS to {self._url} failed: {error}") from error
                     except aiohttp.ClientError as error:
                         problem = str(error) or type(error).__name__
                     if attempt == 0:
@@ -111,7 +112,10 @@ class WhepClient(SignallingClient):
             return
         resource, self._resource = self._resource, None
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-            async with asyncio.timeout(3), self._session.delete(resource):
+            # The token is for the server that it was given for, wherever a Location points.
+            is_same = URL(resource).origin() == URL(self._url).origin()
+            headers = self._authorization if is_same else {}
+            async with asyncio.timeout(3), self._session.delete(resource, headers=headers):
                 pass
 
 
