@@ -93,12 +93,13 @@ class Session:
         client = subprocess.Popen(
             command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        try:
-            yield client
-        finally:
-            if client.poll() is None:
-                client.terminate()
-                client.communicate(timeout=20)
+        with client:
+            try:
+                yield client
+            finally:
+                if client.poll() is None:
+                    client.terminate()
+                    client.communicate(timeout=20)
 
 
 def manifest(name: str, spec: dict[str, Any]) -> dict[str, Any]:

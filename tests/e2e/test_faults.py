@@ -120,7 +120,7 @@ def _wait_for_frames(made: Session) -> None:
     )
     kube.until(
         lambda: re.search(
-            r'"framesScored".*\} [1-9]', kube.kubectl("exec", pod, "--", "python", "-c", probe)
+            r'"framesScored".*\} [1-9]\d', kube.kubectl("exec", pod, "--", "python", "-c", probe)
         ),
         what="scored frames in the agent's metrics",
     )

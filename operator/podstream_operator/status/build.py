@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from podstream_core.agentapi import AgentPhase, AgentState
 from podstream_core.api import (
     AccessMode,
@@ -66,6 +68,25 @@ def live_status(
         is_true(previous, ConditionType.READY) != ready
         or is_true(previous, ConditionType.CONNECTED) != connected
     )
+    results = live_results(
+        previous.results,
+        state=progress.state if connected else None,
+        interval_s=session.spec.results_interval_seconds,
+        transition=transition,
+        connected_since=_since(previous, ConditionType.CONNECTED),
+        now=now,
+    )
+    timeline = merge_timeline(
+        previous.timeline,
+        applied=applied_at(session, status=previous, memory=memory),
+        contact=memory.contact_at,
+        agent=progress.state.timeline if progress.state else None,
+    )
+    if not transition and results is previous.results:
+        # The first frame follows the connection within moments: it waits for the next write.
+        timeline = msgspec.structs.replace(
+            timeline, first_frame_at=previous.timeline.first_frame_at
+        )
     return SessionStatus(
         observed_generation=session.metadata.generation,
         phase=_live_phase(progress),
@@ -82,20 +103,8 @@ def live_status(
         endpoints=endpoints_of(session, site=site) if ready else [],
         pod=_pod_status(session, progress=progress, previous=previous.pod),
         access=_access(session),
-        timeline=merge_timeline(
-            previous.timeline,
-            applied=applied_at(session, status=previous, memory=memory),
-            contact=memory.contact_at,
-            agent=progress.state.timeline if progress.state else None,
-        ),
-        results=live_results(
-            previous.results,
-            state=progress.state if connected else None,
-            interval_s=session.spec.results_interval_seconds,
-            transition=transition,
-            connected_since=_since(previous, ConditionType.CONNECTED),
-            now=now,
-        ),
+        timeline=timeline,
+        results=results,
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -24,18 +25,21 @@ class TerminationLog:
         self._last = b""
         self._is_broken = False
         self._timer: asyncio.TimerHandle | None = None
+        self._written_at = -PERIOD_S
 
     def write_soon(self, state: Callable[[], AgentState]) -> None:
         """Replace the record within `PERIOD_S`; for changes that come often."""
         if self._timer is None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(PERIOD_S, lambda: self.write(state()))
+            wait_s = max(0.0, self._written_at + PERIOD_S - time.monotonic())
+            self._timer = loop.call_later(wait_s, lambda: self.write(state()))
 
     def write(self, state: AgentState) -> None:
         """Replace the record now, unless it says the same already."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._written_at = time.monotonic()
         try:
             record = encode_termination(state)
             if record == self._last:
