@@ -2,11 +2,13 @@
 
 import argparse
 import asyncio
+import contextlib
 import json
 import logging
+import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -57,15 +59,29 @@ def main(
         client_command=client_command,
     )
     state: AgentState | None = None
-    try:
-        state = asyncio.run(_run(session, options))
-    except* OSError as group:
-        say(f"cannot go on: {describe_group(group)}")
+    with _stdout_for_results():
+        try:
+            state = asyncio.run(_run(session, options))
+        except* OSError as group:
+            say(f"cannot go on: {describe_group(group)}")
     if state is None:
         return _EXIT_USAGE
     say(f"phase       {state.phase.value}")
     sys.stdout.write(json.dumps(final_report(session, state), indent=2) + "\n")
     return 0 if state.phase is AgentPhase.COMPLETED else 1
+
+
+@contextlib.contextmanager
+def _stdout_for_results() -> Iterator[None]:
+    """Send what workloads print to standard error meanwhile: they inherit this process's files."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 async def _run(session: StreamSession, options: RunOptions) -> AgentState:

@@ -1,0 +1,76 @@
+"""Every sample runs as a local process, played as its comments say."""
+
+import json
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.media
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = sorted((ROOT / "crds/samples").glob("*.yaml"))
+BIN = Path(sys.executable).parent
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def _running(sample: Path, http: int, signalling: int) -> Iterator["subprocess.Popen[str]"]:
+    command = [BIN / "podstream-run", sample, "--port", http, "--signalling-port", signalling]
+    with subprocess.Popen(
+        [str(part) for part in command],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.communicate(timeout=20)
+
+
+def _until(process: "subprocess.Popen[str]", pattern: str) -> str:
+    """Read the run's words until a line matches; the match's first group."""
+    assert process.stderr is not None
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if found := re.search(pattern, line):
+            return found.group(1)
+    raise AssertionError(f"no {pattern!r} in:\n{''.join(seen)}")
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.stem)
+def test_a_sample_runs_to_its_result(sample: Path) -> None:
+    spec = yaml.safe_load(sample.read_text())["spec"]
+    http, signalling = _free_port(), _free_port()
+    with _running(sample, http, signalling) as run:
+        if "signalling" in spec.get("listeners", []):
+            _until(run, r"phase\s+(Ready)")
+            player = [sys.executable, str(ROOT / "tests/e2e/stock_client.py")]
+            player += ["127.0.0.1", str(signalling), "--estimates", "40"]
+            subprocess.run(player, check=True, timeout=90, stdout=subprocess.DEVNULL)
+        elif not spec.get("client", {}).get("builtIn"):
+            url, token = _until(run, r"WHEP\s+(\S+)"), _until(run, r"token\s+(\S+)")
+            player = [str(BIN / "podstream-client"), "--url", url, "--frames", "60"]
+            subprocess.run(player, env={"PODSTREAM_CLIENT_TOKEN": token}, check=True, timeout=90)
+        out, err = run.communicate(timeout=120)
+    assert run.returncode == 0, err
+    report: dict[str, Any] = json.loads(out)
+    assert report["phase"] == "Completed"
+    assert report["results"]["circle"]["framesScored"] >= 40
+    assert report["results"]["circle"]["rmsePx"] < 5
