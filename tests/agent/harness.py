@@ -313,5 +313,12 @@ async def eventually(find: Callable[[], T | None], *, within_s: float = 10) -> T
     return found
 
 
+async def nobody_connected(agent: AgentProcess, *, within_s: float = 10) -> None:
+    """Wait until the agent has noticed that its clients are gone; their slots may be reserved."""
+    async with asyncio.timeout(within_s):
+        while any(info.connected for info in (await agent.state()).connections):
+            await asyncio.sleep(0.02)
+
+
 def new_id() -> str:
     return str(uuid.uuid4())

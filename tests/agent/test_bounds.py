@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import psutil
 
-from agent.harness import AgentProcess, StreamClient, eventually
+from agent.harness import AgentProcess, StreamClient, eventually, nobody_connected
 from podstream_core.agentapi import AgentPhase
 
 StartAgent = Callable[..., Awaitable[AgentProcess]]
@@ -72,4 +72,5 @@ async def test_many_good_calls_leave_nothing_behind(agent: AgentProcess) -> None
         assert await client.line() == b"line\n"
         client.close()
         await client.writer.wait_closed()
+        await nobody_connected(agent)
     assert await eventually(lambda: process.num_fds() <= fds + 2)

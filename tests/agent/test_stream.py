@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from agent.harness import AgentProcess, connection_token
+from agent.harness import AgentProcess, connection_token, nobody_connected
 from podstream_core.agentapi import AgentPhase, Protocol
 
 
@@ -44,15 +44,20 @@ async def test_slot_is_kept_for_a_stream_that_breaks(agent: AgentProcess) -> Non
     assert await back.line() == b"back\n"
 
 
-async def test_return_of_the_same_holder_closes_the_old_stream(agent: AgentProcess) -> None:
+async def test_holder_is_busy_while_it_streams_and_comes_back_when_it_has_gone(
+    agent: AgentProcess,
+) -> None:
     await agent.assigned()
-    old = await agent.stream(holder="anna", after=b"old\n")
-    assert (await old.reply())["ok"] is True
-    assert await old.line() == b"old\n"
-    new = await agent.stream(holder="anna", after=b"new\n")
-    assert (await new.reply())["ok"] is True
-    assert await new.line() == b"new\n"
-    assert await old.ended() == b""
+    first = await agent.stream(holder="anna", after=b"old\n")
+    assert (await first.reply())["ok"] is True
+    assert await first.line() == b"old\n"
+    second = await agent.stream(holder="anna")
+    assert (await second.reply())["error"] == "Busy"
+    first.close()
+    await nobody_connected(agent)
+    again = await agent.stream(holder="anna", after=b"new\n")
+    assert (await again.reply())["ok"] is True
+    assert await again.line() == b"new\n"
     assert len((await agent.state()).connections) == 1
 
 
