@@ -435,6 +435,30 @@ def test_figures_that_did_not_change_are_not_written_again() -> None:
     assert status_of(plan).results == FIGURES
 
 
+@pytest.mark.parametrize(
+    ("now_s", "is_written"),
+    [pytest.param(4, False, id="short-session"), pytest.param(18, True, id="interval-is-over")],
+)
+def test_first_live_figures_and_the_first_frame_wait_for_the_interval(
+    now_s: float, is_written: bool
+) -> None:
+    """A session of a few seconds must not cost a write between Connected and Completed."""
+    session = ready_session(phase=AgentPhase.CONNECTED)
+    state = make_state(AgentPhase.CONNECTED, results=FIGURES)
+    timeline = msgspec.structs.replace(state.timeline, first_frame_at=at(3))
+    plan = run(
+        session,
+        pods=(running_pod(),),
+        agent=msgspec.structs.replace(state, timeline=timeline),
+        memory=knows_pod(),
+        now=at(now_s),
+    )
+    status = status_of(plan)
+    assert (status.results is not None) is is_written
+    assert (status.timeline.first_frame_at is not None) is is_written
+    assert (status == session.status) is not is_written
+
+
 # The end
 
 
@@ -769,3 +793,14 @@ def test_applied_at_is_the_creation_where_the_operator_came_later() -> None:
     late = make_memory(first_seen_at=START + timedelta(hours=1), pod_uid=POD_UID, assigned=True)
     plan = run(make_session(), pods=(running_pod(),), agent=READY, memory=late, now=at(3))
     assert status_of(plan).timeline.applied_at == START
+
+
+def test_a_drained_agent_that_has_gone_silent_gets_its_grace() -> None:
+    """It exits after its last words, which the kubelet brings a moment later."""
+    session = ready_session(phase=AgentPhase.CONNECTED)
+    now = at(3601)
+    draining = knows_pod(drain_started_at=at(3600), secret_checked_at=now)
+    waiting = run(session, pods=(running_pod(),), agent=SILENCE, memory=draining, now=now)
+    assert waiting.actions == ()
+    assert waiting.status is None or waiting.status.phase is not Phase.FAILED
+    assert waiting.requeue_after_s is not None

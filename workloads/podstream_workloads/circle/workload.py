@@ -37,6 +37,7 @@ from podstream_workloads.circle.signalling import (
 )
 from podstream_workloads.circle.truth import Truth
 from podstream_workloads.media import aiortc_private
+from podstream_workloads.media.logs import quiet_libraries
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class CircleWorkload(Workload):
             raise SpecRejected("spec.circle is not set")
         if 2 * circle.ball.radius >= min(circle.width, circle.height):
             raise SpecRejected("the ball does not fit: spec.circle.ball.radius is too large")
+        quiet_libraries()
         media = context.media
         aiortc_private.raise_bitrates(pixels_per_s=circle.width * circle.height * circle.fps)
         self._pod_ice = aiortc_private.PodIce(

@@ -18,6 +18,7 @@ from podstream_workloads.client.player import Player
 from podstream_workloads.client.summary import Summary
 from podstream_workloads.client.whep import WhepClient
 from podstream_workloads.media import aiortc_private
+from podstream_workloads.media.logs import quiet_libraries
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _run(options: ClientOptions, summary: Summary) -> None:
     """Play until the end, a limit or a signal."""
+    quiet_libraries()
     aiortc_private.install_marker_release()
     playing = asyncio.create_task(_play(options, summary))
     loop = asyncio.get_running_loop()
