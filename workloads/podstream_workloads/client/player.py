@@ -15,6 +15,7 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
+from podstream_workloads.circle.channel import HEARTBEAT, LABEL, Estimate, format_estimate
 from podstream_workloads.client.errors import ClientError
 from podstream_workloads.client.estimators import BallEstimator, Point
 from podstream_workloads.client.options import ClientOptions
@@ -25,7 +26,6 @@ from podstream_workloads.media.latest import BoxClosed, LatestBox
 
 logger = logging.getLogger(__name__)
 
-CHANNEL_LABEL = "RTCchannel"
 _ICE_TIMEOUT_S = 10.0
 _HEARTBEAT_S = 2.0
 _MAX_BUFFERED = 64 * 1024
@@ -55,7 +55,7 @@ class Player:
         self._frames: LatestBox[VideoFrame] = LatestBox()
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._receiver = self._peer.addTransceiver("video", direction="recvonly").receiver
-        self._channel = self._peer.createDataChannel(CHANNEL_LABEL, ordered=False, maxRetransmits=0)
+        self._channel = self._peer.createDataChannel(LABEL, ordered=False, maxRetransmits=0)
         self._connected = asyncio.Event()
         self._over = asyncio.Event()
         self._decoded_at = 0.0
@@ -163,17 +163,16 @@ class Player:
             return
         if point is None:
             self._summary.missed += 1
-            place = "-\t-"
+            seen = None
         else:
             self._summary.estimated += 1
-            dx, dy = self._options.offset
-            place = f"{point[0] + dx:.3f}\t{point[1] + dy:.3f}"
-        self._channel.send(f"{place}\t{pts}\t{rtp_timestamp}")
+            seen = (point[0] + self._options.offset[0], point[1] + self._options.offset[1])
+        self._channel.send(format_estimate(Estimate(seen, pts, rtp_timestamp)))
 
     async def _beat(self) -> None:
         while True:
             if self._channel.readyState == "open":
-                self._channel.send("ping")
+                self._channel.send(HEARTBEAT)
             await asyncio.sleep(_HEARTBEAT_S)
 
     async def _watch_decoding(self) -> None:
