@@ -82,6 +82,7 @@ lock: $(VENV)/ready ## Renew requirements.lock from pyproject.toml
 	@$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 		--upgrade --extra dev pyproject.toml -o requirements.lock
 generate: $(VENV)/ready ## Copy the CRDs into the chart, write docs/api.md
+	@$(PY) tests/tools/pool_template.py
 	@$(PY) tests/tools/sync_crds.py
 	@$(PY) tests/tools/api_docs.py
 clean: ## Remove the Python environment and tool caches of this checkout

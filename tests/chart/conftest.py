@@ -15,9 +15,7 @@ def namespace() -> Iterator[str]:
     reached = kubectl("version")
     if not reached.accepted:
         pytest.fail(f"no cluster: make cluster-up, or set KUBECONFIG ({reached.text.strip()})")
-    crds = kubectl(
-        "apply", "--server-side", "--force-conflicts", f"--filename={ROOT}/crds/streamsession.yaml"
-    )
+    crds = kubectl("apply", "--server-side", "--force-conflicts", f"--filename={ROOT}/crds")
     assert crds.accepted, crds.text
     name = f"chart-{secrets.token_hex(3)}"
     assert kubectl("create", "namespace", name).accepted

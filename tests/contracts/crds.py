@@ -11,6 +11,8 @@ import yaml
 ROOT: Final = Path(__file__).resolve().parents[2]
 CRD_DIR: Final = ROOT / "crds"
 SAMPLES: Final = sorted((CRD_DIR / "samples").glob("*.yaml"))
+KINDS: Final = {"StreamSession": "streamsession", "StreamPool": "streampool"}
+"""Kind -> name of its CRD's file."""
 
 Schema = dict[str, Any]
 
@@ -33,10 +35,15 @@ def version_of(crd: dict[str, Any]) -> dict[str, Any]:
     return version
 
 
+def schema_of(kind: str) -> Schema:
+    """Schema of a whole object of this kind; a copy of its own for each caller."""
+    schema: Schema = version_of(load_crd(KINDS[kind]))["schema"]["openAPIV3Schema"]
+    return schema
+
+
 def session_schema() -> Schema:
     """Schema of a whole StreamSession; a copy of its own for each caller."""
-    schema: Schema = version_of(load_crd())["schema"]["openAPIV3Schema"]
-    return schema
+    return schema_of("StreamSession")
 
 
 def walk(schema: Schema, *, path: str) -> Iterator[tuple[str, Schema]]:

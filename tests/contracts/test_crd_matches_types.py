@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from msgspec import inspect
 
-from contracts.crds import load_crd, session_schema, version_of
+from contracts.crds import KINDS, load_crd, schema_of, session_schema, version_of
 from contracts.typed import differences
 from podstream_core import names
-from podstream_core.api import SessionSpec, SessionStatus
+from podstream_core.api import PoolSpec, PoolStatus, SessionSpec, SessionStatus
 from podstream_core.api.session import WORKLOADS
 
 PARTS = {"spec": SessionSpec, "status": SessionStatus}
@@ -24,13 +24,24 @@ def test_crd_and_types_are_equal(part: str) -> None:
     assert found(session_schema(), part=part) == []
 
 
-def test_names_are_those_of_core() -> None:
-    spec = load_crd()["spec"]
+@pytest.mark.parametrize(("part", "kind"), [("spec", PoolSpec), ("status", PoolStatus)])
+def test_crd_and_types_of_pools_are_equal(part: str, kind: type) -> None:
+    schema = schema_of("StreamPool")["properties"][part]
+    assert list(differences(schema, kind=inspect.type_info(kind), path=part)) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "plural"),
+    [(names.SESSION_KIND, names.SESSION_PLURAL), (names.POOL_KIND, names.POOL_PLURAL)],
+)
+def test_names_are_those_of_core(kind: str, plural: str) -> None:
+    crd = load_crd(KINDS[kind])
+    spec = crd["spec"]
     assert spec["group"] == names.GROUP
-    assert version_of(load_crd())["name"] == names.VERSION
-    assert spec["names"]["kind"] == names.SESSION_KIND
-    assert spec["names"]["plural"] == names.SESSION_PLURAL
-    assert load_crd()["metadata"]["name"] == f"{names.SESSION_PLURAL}.{names.GROUP}"
+    assert version_of(crd)["name"] == names.VERSION
+    assert spec["names"]["kind"] == kind
+    assert spec["names"]["plural"] == plural
+    assert crd["metadata"]["name"] == f"{plural}.{names.GROUP}"
 
 
 def test_rule_on_workloads_names_every_workload() -> None:

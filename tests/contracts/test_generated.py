@@ -5,7 +5,14 @@ import tomllib
 import yaml
 
 from contracts.crds import ROOT
-from tools import api_docs, sync_crds
+from tools import api_docs, pool_template, sync_crds
+
+
+def test_template_of_pools_is_that_of_sessions() -> None:
+    session_crd = yaml.safe_load(pool_template.SESSION.read_text())
+    present = pool_template.POOL.read_text()
+    wanted = pool_template.render(present, session_crd=session_crd)
+    assert present == wanted, "run python tests/tools/pool_template.py"
 
 
 def test_chart_carries_the_crds() -> None:

@@ -7,9 +7,16 @@ import jsonschema
 import pytest
 import yaml
 
-from contracts.crds import CRD_DIR, SAMPLES, closed, session_schema, with_defaults
-from podstream_core.api import SessionSpec, StreamSession
-from podstream_core.names import API_VERSION, SESSION_KIND
+from contracts.crds import (
+    CRD_DIR,
+    SAMPLES,
+    closed,
+    schema_of,
+    session_schema,
+    with_defaults,
+)
+from podstream_core.api import PoolSpec, SessionSpec, StreamSession
+from podstream_core.names import API_VERSION, POOL_KIND, SESSION_KIND
 from podstream_core.ports import LISTENERS
 
 
@@ -18,7 +25,11 @@ def load(path: Path) -> dict[str, Any]:
     return body
 
 
-every_sample = pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+SESSIONS = [path for path in SAMPLES if load(path)["kind"] == SESSION_KIND]
+POOLS = [path for path in SAMPLES if load(path)["kind"] == POOL_KIND]
+
+every_sample = pytest.mark.parametrize("path", SESSIONS, ids=lambda path: path.stem)
+every_pool = pytest.mark.parametrize("path", POOLS, ids=lambda path: path.stem)
 
 
 def test_there_is_a_sample_per_use() -> None:
@@ -27,7 +38,21 @@ def test_there_is_a_sample_per_use() -> None:
         "circle-compat",
         "circle-hough",
         "circle-own-client",
+        "pool",
+        "pool-signalling",
+        "pool-session",
     }
+
+
+@every_pool
+def test_pool_is_valid(path: Path) -> None:
+    spec = schema_of("StreamPool")["properties"]["spec"]
+    body = load(path)
+    assert body["apiVersion"] == API_VERSION
+    jsonschema.Draft202012Validator(closed(spec)).validate(body["spec"])
+    assert len(body["metadata"]["name"]) <= 36
+    stored = with_defaults(body["spec"], schema=spec)
+    assert PoolSpec.from_body(stored) == PoolSpec.from_body(body["spec"])
 
 
 @every_sample

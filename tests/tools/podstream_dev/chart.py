@@ -21,7 +21,7 @@ def install(
     values = ["-f", str(platform.values)] if platform.values else []
     with step("installing the chart"):
         crds = ["kubectl", "apply", "--server-side", "--force-conflicts"]
-        capture([*crds, "-f", str(ROOT / "crds/streamsession.yaml")], env=env)
+        capture([*crds, "-f", str(ROOT / "crds")], env=env)
         command = ["helm", "upgrade", "--install", RELEASE, str(ROOT / "helm/podstream")]
         command += ["--namespace", NAMESPACE, "--create-namespace"]
         # A rebuilt image keeps its tag: this makes the upgrade replace pods that run the old one.

@@ -88,14 +88,18 @@ class Pod(ApiValue, frozen=True, kw_only=True):
     annotations: dict[str, str] = {}
 
 
-class SessionSpec(ApiValue, frozen=True, kw_only=True):
-    """`spec` of a StreamSession."""
+class PoolRef(ApiValue, frozen=True, kw_only=True):
+    """`spec.poolRef`."""
+
+    name: str
+    """A StreamPool of the session's namespace."""
+
+
+class CommonSpec(ApiValue, frozen=True, kw_only=True):
+    """What the spec of a session and the template of a pool share."""
 
     circle: Circle | None = None
-    client: Client = Client()
     access: Access = Access()
-    listeners: list[str] = []
-    """Router listeners that lead to this session; `Public` sessions only."""
     startup_timeout_seconds: Annotated[int, Meta(ge=1, le=3600)] = 60
     idle_timeout_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 300
     active_deadline_seconds: Annotated[int, Meta(ge=1, le=604_800)] = 3600
@@ -113,6 +117,15 @@ class SessionSpec(ApiValue, frozen=True, kw_only=True):
     def workloads(self) -> tuple[str, ...]:
         """Names of the workloads that are set, in the order of the API."""
         return tuple(name for name in WORKLOADS if getattr(self, name) is not None)
+
+
+class SessionSpec(CommonSpec, frozen=True, kw_only=True):
+    """`spec` of a StreamSession."""
+
+    client: Client = Client()
+    listeners: list[str] = []
+    """Router listeners that lead to this session; `Public` sessions only."""
+    pool_ref: PoolRef | None = None
 
 
 WORKLOADS = ("circle",)

@@ -80,6 +80,15 @@ class AccessStatus(ApiValue, frozen=True, kw_only=True):
     secret_name: str | None = None
 
 
+class ConnectionStatus(ApiValue, frozen=True, kw_only=True):
+    """The first connection that the session's pod has admitted."""
+
+    protocol: str
+    """WHEP or Signalling."""
+    client_address: str | None = None
+    """Where it came from, as the router saw it."""
+
+
 class Timeline(ApiValue, frozen=True, kw_only=True):
     """When the session passed each step, with microseconds."""
 
@@ -115,6 +124,7 @@ class SessionStatus(ApiValue, frozen=True, kw_only=True):
     endpoints: list[Endpoint] = []
     pod: PodStatus | None = None
     access: AccessStatus | None = None
+    connection: ConnectionStatus | None = None
     timeline: Timeline = Timeline()
     results: Results | None = None
 
