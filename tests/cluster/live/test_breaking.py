@@ -143,6 +143,17 @@ def test_pods_on_two_nodes_reach_each_other(own: Instance) -> None:
     )
 
 
+def test_control_plane_alone_has_no_node_until_one_is_asked_for(own: Instance) -> None:
+    done = command_line(own.letter, "up", "--nodes", "0")
+    assert done.returncode == 0, done.stderr
+    assert Cluster.running(own)("get", "nodes", "-o", "name") == ""
+    again = command_line(own.letter, "up")  # as it is
+    assert again.returncode == 0, again.stderr
+    assert "0 node(s)" in again.stderr
+    cluster = bring_up(own, nodes=1)
+    assert ready_status(cluster, "node-1") == "True"
+
+
 def test_lost_node_is_noticed_and_comes_back(own: Instance) -> None:
     bring_up(own, nodes=1)
     cluster = bring_up(own, nodes=2)  # the second one joins the running cluster

@@ -59,7 +59,9 @@ def build_parser() -> argparse.ArgumentParser:
 
     add("build", _build, "build programs and base images into the cache (up does what it needs)")
     child = add("up", _up, "bring the cluster up, or find that it is up; repairs a broken one")
-    child.add_argument("--nodes", type=int, metavar="N", help="how many (default: as now, or 1)")
+    child.add_argument(
+        "--nodes", type=int, metavar="N", help="how many, from 0 (default: as now, 1)"
+    )
     add("down", _down, "remove the cluster; logs and the cache stay")
     add("status", _status, "show what is built and what runs; exits with 1 unless all is well")
     add("env", _env, "print export lines for eval: KUBECONFIG, PATH, addresses")

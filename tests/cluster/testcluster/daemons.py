@@ -12,6 +12,10 @@ _ETCD = "http://127.0.0.1:2379"
 LOST_NODE_AFTER_S = 16
 """Kubernetes takes 50 s by default; tests of a lost node need not wait that long."""
 
+CLIENT_RATE = ("--kube-api-qps=200", "--kube-api-burst=400")
+"""Controllers and scheduler slow themselves down to 20 and 50 requests a second by default, which
+would measure them, not what is tested, where thousands of objects come and go."""
+
 AUDIT_LOG_MB = 4000
 """Beyond it the log would be rotated, and a count of writes would begin anew."""
 
@@ -77,6 +81,7 @@ def controller_manager(instance: Instance, binaries: Path) -> Daemon:
         "--use-service-account-credentials",
         "--allocate-node-cidrs=false",
         "--leader-elect=false",
+        *CLIENT_RATE,
         f"--node-monitor-grace-period={LOST_NODE_AFTER_S}s",
         f"--cert-dir={instance.conf}",
         "--bind-address=127.0.0.1",
@@ -91,6 +96,7 @@ def scheduler(instance: Instance, binaries: Path) -> Daemon:
         binaries / "kube-scheduler",
         f"--kubeconfig={instance.conf}/scheduler.kubeconfig",
         "--leader-elect=false",
+        *CLIENT_RATE,
         f"--cert-dir={instance.conf}",
         "--bind-address=127.0.0.1",
     )

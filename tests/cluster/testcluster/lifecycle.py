@@ -48,23 +48,24 @@ def require_root() -> None:
 def up(instance: Instance, *, count: int | None) -> None:
     """Bring the cluster up with ``count`` nodes; fast and without effect when it is already.
 
-    ``count`` None means: as many as run, one if none do. More nodes than run are added; for fewer,
-    and after a crash, the cluster is made anew.
+    ``count`` None means: as many as run, one if none do; 0 is a control plane alone, for nodes that
+    something else plays. More nodes than run are added; for fewer, and after a crash, the cluster
+    is made anew.
 
     Raises:
         ClusterError: a prerequisite is missing or a part did not start. What was started stays
             for inspection; the next ``up`` or ``down`` clears it.
     """
     require_root()
-    if count is not None and not 1 <= count <= MAX_NODES:
-        raise ClusterError(f"--nodes {count}: a cluster has 1 to {MAX_NODES} nodes.")
+    if count is not None and not 0 <= count <= MAX_NODES:
+        raise ClusterError(f"--nodes {count}: a cluster has 0 to {MAX_NODES} nodes.")
     ensure_packages()
     binaries = ensure_binaries(instance.cache)
     base_images = ensure_system_images(instance.cache, binaries)
     running = state.load(instance)
     if running is not None:
         wanted = running.nodes if count is None else count
-        if wanted < running.nodes:
+        if wanted < running.nodes or (wanted and not running.nodes):
             say(f"The cluster has {running.nodes} nodes, {wanted} are asked for: making it anew.")
         elif running.binaries != str(binaries):
             say("The cluster runs other programs than this checkout names: making it anew.")
@@ -81,7 +82,12 @@ def up(instance: Instance, *, count: int | None) -> None:
     if left := teardown.remains(instance):
         with step(f"removed what was left of a cluster ({len(left)} things, like {left[0]})"):
             teardown.remove(instance)
-    _bring_up(instance, binaries=binaries, base_images=base_images, count=count or 1)
+    _bring_up(
+        instance,
+        binaries=binaries,
+        base_images=base_images,
+        count=1 if count is None else count,
+    )
 
 
 def find_problem(instance: Instance, *, count: int, binaries: Path) -> str:
@@ -193,9 +199,13 @@ def _bring_up(instance: Instance, *, binaries: Path, base_images: Path, count: i
             timeout_s=60,
             alive=lambda: processes.check_alive(control_plane[:2]),
         )
+    for daemon in control_plane[2:]:
+        processes.start(daemon)
+    if not everyone:
+        _wait_for_controllers(instance, kubectl=kubectl)
+        state.save(instance, nodes=0, binaries=binaries)
+        return
     with step("Calico's resources are established, base images are loaded"):
-        for daemon in control_plane[2:]:
-            processes.start(daemon)
         addons.install_calico(kubectl)
         wait_for_runtimes(instance, of=everyone, binaries=binaries)
         _import_base_images(base_images, everyone=everyone)
@@ -208,8 +218,20 @@ def _bring_up(instance: Instance, *, binaries: Path, base_images: Path, count: i
     state.save(instance, nodes=count, binaries=binaries)
 
 
+def _wait_for_controllers(instance: Instance, *, kubectl: Kubectl) -> None:
+    """Wait for what pods need of the controller manager: a service account to run as."""
+    control_plane = daemons.control_plane(instance, kubectl.binaries)
+    with step("controllers work"):
+        wait_until(
+            lambda: kubectl.succeeds("-n", "default", "get", "serviceaccount", "default"),
+            what="the controller manager to make service accounts",
+            timeout_s=60,
+            alive=lambda: processes.check_alive(control_plane),
+        )
+
+
 def _prepare(instance: Instance, *, binaries: Path, everyone: list[Node]) -> None:
-    """Make places and files; nothing runs yet."""
+    """Make places and files; nothing runs yet. The control plane lives in the first place."""
     instance.run.mkdir(parents=True, exist_ok=True)
     fresh = state.load(instance) is None
     state.forget(instance)
@@ -218,7 +240,7 @@ def _prepare(instance: Instance, *, binaries: Path, everyone: list[Node]) -> Non
     instance.log.mkdir(parents=True, exist_ok=True)
     machine.claim(instance)
     nodes.ensure_bridge(instance)
-    for node in everyone:
+    for node in everyone or [instance.node(1)]:
         nodes.ensure_node_places(instance, node, nodes=everyone)
     pki.ensure_pki(instance, nodes=everyone)
     _link_cni_plugins(instance, binaries)
