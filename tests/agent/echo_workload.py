@@ -6,6 +6,8 @@ What the spec's numbers make it do:
 * `fps` 1: reports ready only when a file `go` appears in the artefact folder.
 * `fps` 2: rejects the spec.  `fps` 3: dies in `configure`.  `fps` 4: hangs when it is drained.
 
+ECHO_LOADS_WITH in the environment is a file without which the workload does not finish to load.
+
 What an offer's text makes it do: `bad`, `unsupported`, `crash` (SIGKILL), `silent` (media never
 comes up); anything else is answered at once.
 """
@@ -35,6 +37,9 @@ class EchoWorkload(Workload):
     roles = {"player": 1, "viewer": 2}
 
     def __init__(self) -> None:
+        path = os.environ.get("ECHO_LOADS_WITH", "")
+        while path and not Path(path).exists():
+            time.sleep(0.02)  # as the import of large libraries does
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._scored = 0
         self._artefacts: tuple[Artefact, ...] = ()

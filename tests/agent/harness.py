@@ -220,6 +220,12 @@ class AgentProcess:
                     return state
                 await asyncio.sleep(0.02)
 
+    async def is_warm(self) -> None:
+        """Wait until the pod is ready: its workloads are loaded."""
+        async with asyncio.timeout(20):
+            while (await self.call("GET", "/readyz")).status != 200:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
     async def assigned(self, **circle: Any) -> AgentState:
         answer = await self.assign(assignment_token(spec(**circle)))
         assert answer.status == 200, answer.text

@@ -1,4 +1,4 @@
-"""The control port: health, metrics, assignment, state, drain, results."""
+"""The control port: health, metrics, assignment, retirement, state, drain, results."""
 
 import asyncio
 import logging
@@ -18,6 +18,9 @@ from podstream_workloads.agent.httpserver import HttpServer, answer, bearer_toke
 from podstream_workloads.agent.metrics import AgentMetrics
 
 MAX_ASSIGN_BYTES: Final = 256 * 1024
+ASSIGN_WAIT_S: Final = 0.5
+"""How long an assignment's answer may wait for the session to be ready: a warm pod needs a few
+milliseconds, and who assigns then need not ask again."""
 ARTEFACT_TIMEOUT_S: Final = 600.0
 """A reader that takes longer for one file is cut off."""
 
@@ -66,17 +69,24 @@ class ControlApi:
         """Add the routes."""
         router = server.app.router
         router.add_get("/healthz", self._healthz)
-        router.add_get("/readyz", self._healthz)
+        router.add_get("/readyz", self._readyz)
         router.add_get("/metrics", self._metrics_text)
         router.add_post("/assign", self._assign)
+        router.add_post("/retire", self._retire)
         router.add_get("/state", self._state)
         router.add_post("/drain", self._drain)
         router.add_get("/results", self._results)
         router.add_get("/results/{name}", self._artefact)
 
     async def _healthz(self, _request: web.Request) -> web.Response:
-        # The port is opened only when assignments are accepted, so alive and ready are one answer.
         return web.Response(text="ok\n")
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        # Assignments are accepted since the port was opened; but a pod of a pool counts as warm
+        # when it is ready, so it is not before its workloads are loaded.
+        if self._agent.is_warm:
+            return web.Response(text="ok\n")
+        return web.Response(text="the workloads are being loaded\n", status=503)
 
     async def _metrics_text(self, _request: web.Request) -> web.Response:
         body = generate_latest(self._metrics.registry)
@@ -84,10 +94,19 @@ class ControlApi:
 
     async def _assign(self, request: web.Request) -> web.Response:
         body = await read_value(request, AssignRequest, timeout_s=self._timeout_s)
-        return answer(self._agent.assign(body.token))
+        self._agent.assign(body.token)
+        return answer(await self._agent.wait_started(timeout_s=ASSIGN_WAIT_S))
+
+    async def _retire(self, request: web.Request) -> web.Response:
+        # No confirmation: who retires a pod takes it for idle and knows of no session.
+        self._agent.authorize_control(bearer_token(request), confirms=False)
+        return answer(self._agent.retire())
 
     async def _state(self, request: web.Request) -> web.Response:
-        self._agent.authorize_control(bearer_token(request))
+        confirms = request.query.get("confirm", "true")
+        if confirms not in ("true", "false"):
+            raise Refusal(400, "BadRequest", f"confirm is true or false, not {confirms!r}")
+        self._agent.authorize_control(bearer_token(request), confirms=confirms == "true")
         return answer(self._agent.state())
 
     async def _drain(self, request: web.Request) -> web.Response:
