@@ -3,11 +3,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from podstream_core.api import AccessMode
 from podstream_workloads.local.spec_file import SpecError, parse_session, read_session
 
-SAMPLES = sorted((Path(__file__).parents[2] / "crds" / "samples").glob("*.yaml"))
+SAMPLES = sorted(
+    path
+    for path in (Path(__file__).parents[2] / "crds" / "samples").glob("*.yaml")
+    if yaml.safe_load(path.read_text())["kind"] == "StreamSession"
+)
 
 
 def manifest(spec: Any, **changes: Any) -> dict[str, Any]:
