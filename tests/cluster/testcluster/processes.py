@@ -41,10 +41,14 @@ class Daemon:
         return self.log / f"{self.name}.log"
 
 
-def start(daemon: Daemon) -> None:
-    """Start a daemon in its namespaces and in a session of its own, unless it runs already."""
+def start(daemon: Daemon) -> subprocess.Popen[bytes] | None:
+    """Start a daemon in its namespaces and in a session of its own, unless it runs already.
+
+    Returns:
+        The child, for a caller that outlives it and has to reap it; None where it ran already.
+    """
     if running_pid(daemon.pid_file) is not None:
-        return
+        return None
     argv = ["nsenter", f"--net={daemon.netns}"]
     if daemon.mntns is not None:
         argv.append(f"--mount={daemon.mntns}")
@@ -63,6 +67,7 @@ def start(daemon: Daemon) -> None:
             start_new_session=True,
         )
     daemon.pid_file.write_text(f"{process.pid} {start_time(process.pid) or 0}\n")
+    return process
 
 
 def check_alive(daemons: Iterable[Daemon]) -> None:

@@ -1,0 +1,189 @@
+"""Thousands of sessions: does the operator keep up, stay small, and come back without a write?
+
+SESSIONS (5000) and SESSIONS_PER_SECOND (20) set the size. The API server, the scheduler and the
+played nodes share the machine with the operator: figures of one run are compared with each other.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import pytest
+
+from scale.figures import Report, counted, linearity, machine, quantiles_ms
+from scale.meter import metering
+from scale.sessions import Sessions, following
+from scale.stage import NAMESPACE, OPERATOR_USER, Stage, running_stage
+from testcluster import audit
+
+SESSIONS: Final = int(os.environ.get("SESSIONS", "5000"))
+RATE: Final = float(os.environ.get("SESSIONS_PER_SECOND", "20"))
+PROBES: Final = 20
+SPEC: Final = {
+    "circle": {"frames": 600},
+    "pod": {"resources": {"requests": {"cpu": "1m", "memory": "1Mi"}}},
+    "idleTimeoutSeconds": 86_400,
+    "activeDeadlineSeconds": 86_400,
+    "lingerSeconds": 0,
+    "ttlSecondsAfterFinished": 5,
+}
+
+MAX_RSS_MIB: Final = 300
+MAX_CORES: Final = 1.0
+MAX_SETTLED_RATIO: Final = 1.2
+MAX_CONVERGED_S: Final = 60.0
+MAX_WRITES: Final = 8.0
+
+pytestmark = pytest.mark.long
+
+
+@pytest.mark.timeout(3600)
+async def test_thousands_of_sessions_settle_as_they_come(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = Report()
+    try:
+        with running_stage(tmp_path, sessions=SESSIONS) as stage:
+            async with following(
+                url=stage.api_url, namespace=NAMESPACE, pki=stage.instance.pki
+            ) as sessions:
+                await _arrive(stage, sessions, report)
+                await _restart(stage, sessions, report)
+                await _end(stage, sessions, report)
+    finally:
+        with capsys.disabled():
+            print(f"\n{report}")
+    assert not report.missed
+
+
+async def _arrive(stage: Stage, sessions: Sessions, report: Report) -> None:
+    """All sessions come at a steady rate; each becomes Ready."""
+    pid = stage.start_operator()
+    await _until_ready(stage)
+    names = [f"s-{number:05d}" for number in range(SESSIONS)]
+    async with metering(pid, settled=lambda: sessions.counts.get("Ready", 0)) as meter:
+        begun, last = await sessions.create_at_rate(names, spec=SPEC, rate=RATE)
+        await sessions.wait(
+            "Ready", count=SESSIONS, timeout_s=120 + SESSIONS / RATE, alive=stage.check_alive
+        )
+    lives = [sessions.lives[name] for name in names]
+    settled = max(life.phases["Ready"] for life in lives)
+    arrival_s = last - begun
+    report.say(f"{SESSIONS} sessions at {(SESSIONS - 1) / arrival_s:.1f}/s; {machine()}")
+    requests = _writes(stage, since=0)
+    for line in linearity(meter, lives=lives, requests=requests, phase="Ready"):
+        report.say(line)
+    median, late = quantiles_ms(life.phases["Ready"] - life.created_at for life in lives)
+    report.say(f"create -> Ready p50 {median:.0f} ms, p99 {late:.0f} ms")
+    report.say(f"settled {settled - last:.2f} s after the last creation")
+    report.bound("arrival time", arrival_s, at_most=1.05 * SESSIONS / RATE, unit="s")
+    report.bound("settled / arrival time", (settled - begun) / arrival_s, at_most=MAX_SETTLED_RATIO)
+    report.bound("operator RSS, peak", meter.peak_mib(), at_most=MAX_RSS_MIB, unit="MiB")
+    report.bound("operator CPU, mean", meter.cores(), at_most=MAX_CORES, unit="cores")
+    report.bound("operator CPU, busiest 10 s", meter.peak_cores(), at_most=MAX_CORES, unit="cores")
+
+
+async def _restart(stage: Stage, sessions: Sessions, report: Report) -> None:
+    """The operator goes and comes back; meanwhile a few more sessions were created."""
+    stage.stop_operator()
+    probes = [f"probe-{number:05d}" for number in range(PROBES)]
+    await sessions.create_at_rate(probes, spec=SPEC, rate=RATE)
+    mark = audit.end_of(stage.audit_log)
+    begun = time.monotonic()
+    pid = stage.start_operator()
+    async with metering(pid, settled=lambda: sessions.counts.get("Ready", 0)) as meter:
+        await sessions.wait(
+            "Ready", count=SESSIONS + PROBES, timeout_s=300, alive=stage.check_alive
+        )
+        served_s = max(sessions.lives[name].phases["Ready"] for name in probes) - begun
+        await _until_all_seen(stage, count=SESSIONS + PROBES)
+        converged_s = time.monotonic() - begun
+        await asyncio.sleep(10)  # whatever it would write late, it writes now
+    writes = _writes(stage, since=mark)
+    unchanged = [request for request in writes if not request.name.startswith("probe-")]
+    report.say(f"restart: {PROBES} sessions that came meanwhile are Ready after {served_s:.1f} s")
+    report.bound("restart, converged after", converged_s, at_most=MAX_CONVERGED_S, unit="s")
+    report.bound("restart, writes for unchanged sessions", len(unchanged), at_most=0)
+    report.bound("restart, operator RSS, peak", meter.peak_mib(), at_most=MAX_RSS_MIB, unit="MiB")
+    if unchanged:
+        report.say(f"  {dict(counted(unchanged))}")
+
+
+async def _end(stage: Stage, sessions: Sessions, report: Report) -> None:
+    """Clients come and go at the rate of the arrival; the sessions end and are removed."""
+    total = SESSIONS + PROBES
+    pid = stage.operator_pid()
+    async with metering(pid, settled=lambda: sessions.counts.get("", 0)) as meter:
+        await _move(stage, "Connected")
+        await sessions.wait("Connected", count=total, timeout_s=120, alive=stage.check_alive)
+        await _move(stage, "Completed")
+        await sessions.wait("Completed", count=total, timeout_s=120, alive=stage.check_alive)
+        await sessions.wait("", count=total, timeout_s=180, alive=stage.check_alive)
+    writes = _writes(stage, since=0)
+    events = [request for request in writes if request.resource == "events"]
+    life = [request for request in writes if request.resource != "events"]
+    report.say("end: all connected, completed and removed; writes by podstream, whole lives:")
+    for what, count in sorted(counted(life).items()):
+        report.say(f"  {what:<38}{count / total:>6.2f} a session")
+    report.bound("API writes per session", len(life) / total, at_most=MAX_WRITES)
+    report.bound("Events per session, apart", len(events) / total, at_most=4)
+    report.bound("end, operator RSS, peak", meter.peak_mib(), at_most=MAX_RSS_MIB, unit="MiB")
+    report.bound("end, operator CPU, mean", meter.cores(), at_most=MAX_CORES, unit="cores")
+    others = audit.writes_by_user(audit.read(stage.audit_log)).most_common(6)
+    report.say("all writes by user: " + ", ".join(f"{user} {count}" for user, count in others))
+
+
+def _writes(stage: Stage, *, since: int) -> Sequence[audit.Request]:
+    """Writes of the operator's service account behind a mark in the audit log."""
+    return [
+        request
+        for request in audit.read(stage.audit_log, since=since)
+        if request.is_write and request.user == OPERATOR_USER
+    ]
+
+
+async def _move(stage: Stage, phase: str) -> None:
+    """Take every agent to a phase at the arrival's rate."""
+    timeout = aiohttp.ClientTimeout(total=None)
+    async with (
+        aiohttp.ClientSession(timeout=timeout) as http,
+        http.post(f"{stage.farm_url}/move", json={"phase": phase, "rate": RATE}) as response,
+    ):
+        response.raise_for_status()
+
+
+async def _until_ready(stage: Stage) -> None:
+    """Wait for the operator's readiness."""
+    async with asyncio.timeout(60), aiohttp.ClientSession() as http:
+        while True:
+            stage.check_alive()
+            try:
+                async with http.get(f"{stage.operator_url}/readyz") as response:
+                    if response.status == 200:
+                        return
+            except aiohttp.ClientConnectorError:
+                pass
+            await asyncio.sleep(0.1)
+
+
+async def _until_all_seen(stage: Stage, *, count: int) -> None:
+    """Wait until a started operator is ready and has looked at every session once."""
+    await _until_ready(stage)
+    async with asyncio.timeout(300), aiohttp.ClientSession() as http:
+        while True:
+            async with http.get(f"{stage.operator_url}/metrics") as response:
+                values = _gauges(await response.text())
+            looked = values.get('podstream_operator_reconcile_total{result="ok"}', 0.0)
+            if looked >= count and values["podstream_operator_queue_depth"] == 0:
+                return
+            await asyncio.sleep(0.25)
+
+
+def _gauges(text: str) -> dict[str, Any]:
+    """Prometheus' text as values by name and labels."""
+    rows = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in rows}
