@@ -21,6 +21,8 @@ from podstream_operator.watchdog import WatchDog
 logger = logging.getLogger(__name__)
 
 DELETED: Final = "DELETED"
+EVENT_TASK_IDLE_S: Final = 0.5
+"""A new object's events come in a row, a session's next ones seconds or minutes later."""
 LoginHandler = Callable[..., kopf.ConnectionInfo | None]
 
 
@@ -104,7 +106,11 @@ def build_settings() -> kopf.OperatorSettings:
     settings.posting.enabled = False
     settings.posting.loggers = False
     settings.peering.standalone = True
-    settings.queueing.worker_limit = 100
+    # kopf keeps a task for every object with an event until it has been silent for the idle time:
+    # a limit L admits L / idle time new objects a second, whatever the handlers take (5 s and 100
+    # were seen to hold a burst of 20 sessions a second back). Ours return at once.
+    settings.queueing.worker_limit = None
+    settings.queueing.idle_timeout = EVENT_TASK_IDLE_S
     settings.networking.connect_timeout = 10
     settings.networking.request_timeout = 30
     settings.watching.connect_timeout = 10
