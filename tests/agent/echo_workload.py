@@ -102,6 +102,10 @@ class EchoWorkload(Workload):
             self._tasks.pop(connection.id, None)
             self._context.lost(connection.id, reason="end of stream")
 
+    async def move_media(self, *, port: int, address: tuple[str, int]) -> bool:
+        print(f"echo moves {port} to {address}", flush=True)
+        return port == 20003
+
     async def disconnect(self, connection_id: str) -> None:
         task = self._tasks.get(connection_id)
         if task is not None:

@@ -99,7 +99,9 @@ async def test_spec_that_cannot_be_read_is_422_and_leaves_the_pod_free(
     assert (await agent.assign(assignment_token(spec()))).status == 200
 
 
-@pytest.mark.parametrize("path", ["/state", "/results", "/results/x", "/drain", "/retire"])
+@pytest.mark.parametrize(
+    "path", ["/state", "/results", "/results/x", "/drain", "/retire", "/media-path"]
+)
 @pytest.mark.parametrize(
     "token",
     [
@@ -113,7 +115,7 @@ async def test_spec_that_cannot_be_read_is_422_and_leaves_the_pod_free(
 async def test_control_calls_need_a_control_token(
     idle_agent: AgentProcess, path: str, token: str | None
 ) -> None:
-    method = "POST" if path in ("/drain", "/retire") else "GET"
+    method = "POST" if path in ("/drain", "/retire", "/media-path") else "GET"
     answer = await idle_agent.call(method, path, token=token)
     assert (answer.status, answer.error) == (401, "InvalidToken")
 

@@ -4,10 +4,16 @@ import asyncio
 import socket
 from typing import Any
 
+import aioice.ice
 import aiortc.jitterbuffer
 import aiortc.rtcrtpreceiver
 import pytest
-from aiortc import RTCConfiguration, RTCPeerConnection, VideoStreamTrack
+from aiortc import (
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpCodecParameters,
+    VideoStreamTrack,
+)
 from aiortc.rtp import RtpPacket
 
 from podstream_core.ports import MEDIA_PORT_FIRST
@@ -16,7 +22,7 @@ from podstream_workloads.media import aiortc_private
 
 
 def _packet(number: int, timestamp: int, *, marker: int) -> RtpPacket:
-    packet = RtpPacket(sequence_number=number, timestamp=timestamp, marker=marker)
+    packet = RtpPacket(sequence_number=number, timestamp=timestamp, marker=marker, payload_type=97)
     private: Any = packet
     private._data = bytes([number])
     return packet
@@ -26,6 +32,8 @@ def _packet(number: int, timestamp: int, *, marker: int) -> RtpPacket:
 def buffer(monkeypatch: pytest.MonkeyPatch) -> Any:
     module: Any = aiortc.rtcrtpreceiver
     monkeypatch.setattr(module, "JitterBuffer", module.JitterBuffer)
+    receiver: Any = module.RTCRtpReceiver
+    monkeypatch.setattr(receiver, "_handle_rtp_packet", receiver._handle_rtp_packet)
     aiortc_private.install_marker_release()
     return module.JitterBuffer(capacity=16, is_video=True)
 
@@ -47,6 +55,77 @@ def test_a_lost_marker_falls_back_to_the_next_timestamp(buffer: Any) -> None:
     buffer.add(_packet(1, 100, marker=0))
     _, frame = buffer.add(_packet(2, 200, marker=0))
     assert (frame.data, frame.timestamp) == (b"\x01", 100)
+
+
+def test_frames_behind_a_filled_gap_all_leave(buffer: Any) -> None:
+    buffer.add(_packet(0, 0, marker=1))
+    for number in range(2, 8):
+        assert buffer.add(_packet(number, 3000 * number, marker=1))[1] is None
+    assert buffer.add(_packet(1, 3000, marker=1))[1].timestamp == 3000
+    left = []
+    while (popped := buffer.pop_complete()) is not None:
+        left.append((popped[0], popped[1].timestamp // 3000))
+    assert left == [(97, number) for number in range(2, 8)]
+
+
+class Decoded:
+    """A receiver's queue of frames for its decoder, which does not run."""
+
+    def __init__(self, receiver: Any) -> None:
+        self._receiver = receiver
+        receiver._RTCRtpReceiver__decoder_thread = object()
+        receiver._RTCRtpReceiver__codecs[97] = RTCRtpCodecParameters(
+            mimeType="video/VP8", clockRate=90_000, payloadType=97
+        )
+
+    async def take(self, number: int) -> None:
+        # A VP8 payload descriptor of one byte (RFC 7741), then a byte of picture.
+        packet = _packet(number, 3000 * number, marker=1)
+        packet.ssrc, packet.payload = 1, b"\x10" + bytes([number])
+        await self._receiver._handle_rtp_packet(packet, arrival_time_ms=0)
+
+    def frames(self) -> list[int]:
+        queue = self._receiver._RTCRtpReceiver__decoder_queue
+        return [queue.get_nowait()[1].timestamp // 3000 for _ in range(queue.qsize())]
+
+
+class _NoTransport:
+    """Where feedback goes that nobody reads."""
+
+    state = "connected"
+
+    async def _send_rtp(self, data: bytes) -> None:
+        pass
+
+
+async def _decoded_after_a_late_packet() -> list[int]:
+    receiver = aiortc.RTCRtpReceiver("video", _NoTransport())  # type: ignore[arg-type]
+    decoded = Decoded(receiver)
+    for number in (0, 2, 3, 4, 5, 1, 6):
+        await decoded.take(number)
+    return decoded.frames()
+
+
+@pytest.mark.usefixtures("buffer")
+async def test_a_late_packet_leaves_no_backlog_in_the_receiver() -> None:
+    assert await _decoded_after_a_late_packet() == [0, 1, 2, 3, 4, 5, 6]
+
+
+async def test_stock_receiver_would_keep_the_frames_back() -> None:
+    """The reason for the replacement; when this fails, aiortc gives out all frames itself."""
+    assert await _decoded_after_a_late_packet() == [0, 1]
+
+
+def test_names_of_ice_that_the_takeover_uses() -> None:
+    """Behaviour is tested in test_takeover; here a name that goes is named."""
+    connection = aioice.ice.Connection(ice_controlling=False)
+    for name in ("_nominated", "_check_list", "_remote_candidates", "_protocols"):
+        assert hasattr(connection, name), name
+    for name in ("check_incoming", "check_complete", "sort_check_list"):
+        assert hasattr(connection, name), name
+    assert {"SUCCEEDED", "FAILED"} <= set(aioice.ice.CandidatePair.State.__members__)
+    candidate = aioice.Candidate("1", 1, "udp", 1, "192.0.2.1", 9, "prflx")
+    assert candidate._network_host == "192.0.2.1"
 
 
 def test_stock_buffer_would_be_one_frame_late() -> None:

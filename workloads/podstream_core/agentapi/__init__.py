@@ -9,6 +9,7 @@ from podstream_core.agentapi.messages import (
     ConnectionInfo,
     ErrorBody,
     Failure,
+    MediaPath,
     Protocol,
     SessionRef,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "ConnectionInfo",
     "ErrorBody",
     "Failure",
+    "MediaPath",
     "Protocol",
     "SessionRef",
 ]

@@ -2,7 +2,9 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from podstream_core.api.base import ApiValue
 from podstream_core.api.session import SessionKey, SessionSpec
@@ -113,6 +115,16 @@ class AgentState(ApiValue, frozen=True, kw_only=True):
     """Filled from assignedAt on; appliedAt and podReadyAt are the operator's."""
     connections: list[ConnectionInfo] = []
     results: Results | None = None
+
+
+class MediaPath(ApiValue, frozen=True, kw_only=True):
+    """Body of `POST /media-path`: from now on a client is reached by another address."""
+
+    port: Annotated[int, msgspec.Meta(ge=1, le=65_535)]
+    """UDP port of the pod on which the client's connection listens."""
+    address: str
+    """IPv4 or IPv6 address that media goes to: the router's that forwards the client now."""
+    address_port: Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 
 
 class ErrorBody(ApiValue, frozen=True, kw_only=True):

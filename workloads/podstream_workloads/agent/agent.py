@@ -19,7 +19,14 @@ from pathlib import Path
 
 import msgspec
 
-from podstream_core.agentapi import AgentPhase, AgentState, Assignment, ConnectionGrant, Failure
+from podstream_core.agentapi import (
+    AgentPhase,
+    AgentState,
+    Assignment,
+    ConnectionGrant,
+    Failure,
+    MediaPath,
+)
 from podstream_core.api import Timeline
 from podstream_core.tokens import pod_audience
 from podstream_workloads.agent.confirmation import Confirmation
@@ -226,6 +233,16 @@ class Agent:
         if grant.session_uid != self._assignment.session.uid:
             raise Refusal(401, "InvalidToken", "the token is for another session than this pod's")
         return grant
+
+    async def move_media(self, path: MediaPath) -> None:
+        """Have the connection that listens on a port of this pod send to another address.
+
+        Raises:
+            Refusal: NoSuchConnection.
+        """
+        if not await self._supervisor.move_media(path):
+            message = f"no connection with media listens on UDP port {path.port}"
+            raise Refusal(404, "NoSuchConnection", message)
 
     # -- decisions and the end -------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 import aiohttp
 import msgspec
 
-from podstream_core.agentapi import ErrorBody
+from podstream_core.agentapi import ErrorBody, MediaPath
 from podstream_core.api.base import ApiValue
 from podstream_workloads.agent.errors import Refusal
 from podstream_workloads.agent.processes import ManagedProcess, ProcessTable
@@ -27,6 +27,7 @@ from podstream_workloads.agent.wire import (
     DisconnectCall,
     Event,
     Launch,
+    MediaPathReply,
     WhepCall,
     WhepReply,
 )
@@ -38,6 +39,8 @@ CONFIGURE_TIMEOUT_S: Final = 60.0
 """Includes the import of the workload's module where the pod is cold."""
 CONNECT_TIMEOUT_S: Final = 15.0
 DISCONNECT_TIMEOUT_S: Final = 3.0
+MOVE_TIMEOUT_S: Final = 1.0
+"""The router asks again; what takes longer is of no use."""
 DRAIN_TIMEOUT_S: Final = 4.0
 """The child gives its workload 3 s."""
 _TERMINATE_GRACE_S: Final = 0.7
@@ -207,6 +210,16 @@ class Child:
             await self._call("/disconnect", call, Acknowledged, DISCONNECT_TIMEOUT_S)
         except (ChildGoneError, Refusal) as error:
             logger.warning("disconnect failed: %s", error, extra={"workload": self.name})
+
+    async def move_media(self, path: MediaPath) -> bool:
+        """Send a connection's media elsewhere; false where the workload has no such connection.
+
+        Raises:
+            Refusal: the workload failed.
+            ChildGoneError: no answer.
+        """
+        reply = await self._call("/media-path", path, MediaPathReply, MOVE_TIMEOUT_S)
+        return reply.is_moved
 
     async def drain(self) -> ChildResults:
         """End all connections and return the final results.

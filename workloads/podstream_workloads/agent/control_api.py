@@ -1,15 +1,17 @@
 """The control port: health, metrics, assignment, retirement, state, drain, results."""
 
 import asyncio
+import ipaddress
 import logging
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from aiohttp import web
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from podstream_core.agentapi import AssignRequest, Failure
+from podstream_core.agentapi import AssignRequest, Failure, MediaPath
 from podstream_core.api import Results
 from podstream_core.api.base import ApiValue
 from podstream_workloads.agent.agent import Agent
@@ -74,6 +76,7 @@ class ControlApi:
         router.add_post("/assign", self._assign)
         router.add_post("/retire", self._retire)
         router.add_get("/state", self._state)
+        router.add_post("/media-path", self._media_path)
         router.add_post("/drain", self._drain)
         router.add_get("/results", self._results)
         router.add_get("/results/{name}", self._artefact)
@@ -108,6 +111,17 @@ class ControlApi:
             raise Refusal(400, "BadRequest", f"confirm is true or false, not {confirms!r}")
         self._agent.authorize_control(bearer_token(request), confirms=confirms == "true")
         return answer(self._agent.state())
+
+    async def _media_path(self, request: web.Request) -> web.Response:
+        # No confirmation: a router that forwards a client need not know of a session.
+        self._agent.authorize_control(bearer_token(request), confirms=False)
+        path = await read_value(request, MediaPath, timeout_s=self._timeout_s)
+        try:
+            address = str(ipaddress.ip_address(path.address))
+        except ValueError as error:
+            raise Refusal(400, "BadRequest", f"{path.address!r} is no IP address") from error
+        await self._agent.move_media(msgspec.structs.replace(path, address=address))
+        return web.json_response({})
 
     async def _drain(self, request: web.Request) -> web.Response:
         self._agent.authorize_control(bearer_token(request))

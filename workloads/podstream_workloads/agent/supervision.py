@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from podstream_core.agentapi import Assignment, Failure
+from podstream_core.agentapi import Assignment, Failure, MediaPath
 from podstream_workloads.agent.children import CONFIGURE_TIMEOUT_S, ChildGoneError
 from podstream_workloads.agent.connections import Connections
 from podstream_workloads.agent.errors import Refusal
@@ -99,6 +99,19 @@ class Supervisor:
         for task in self._configuring:
             if task is not asyncio.current_task():
                 task.cancel()
+
+    async def move_media(self, path: MediaPath) -> bool:
+        """Have the connection that listens on a port send elsewhere; false where there is none."""
+        members = [member for member in self._roster.all() if member.is_serving]
+        moved = await asyncio.gather(*(self._move_media(member, path) for member in members))
+        return any(moved)
+
+    async def _move_media(self, member: Member, path: MediaPath) -> bool:
+        try:
+            return await member.child.move_media(path)
+        except (Refusal, ChildGoneError) as error:
+            logger.warning("media not moved: %s", error, extra={"workload": member.name})
+            return False
 
     async def collect(self, names: Sequence[str]) -> None:
         """Drain workloads, so that their results have their last value."""

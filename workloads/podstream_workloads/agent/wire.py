@@ -72,6 +72,13 @@ class DisconnectCall(ApiValue, frozen=True, kw_only=True):
     connection_id: str
 
 
+class MediaPathReply(ApiValue, frozen=True, kw_only=True):
+    """Answer of `POST /media-path`, whose body is the API's `MediaPath`."""
+
+    is_moved: bool
+    """False where none of the workload's connections listens on the port."""
+
+
 class Acknowledged(ApiValue, frozen=True, kw_only=True):
     """Answer of calls that have nothing to say."""
 

@@ -202,6 +202,21 @@ class Workload(ABC):
         sock.close()
         raise UnsupportedOffer(f"workload {self.name} does not speak {connection.protocol}")
 
+    async def move_media(self, *, port: int, address: tuple[str, int]) -> bool:
+        """Send from now on to another address: the connection's packets come from there now.
+
+        Called when another router replica has begun to forward a client. Workloads without media
+        of their own need not override it.
+
+        Args:
+            port: UDP port of the pod on which the connection listens.
+            address: IP address and port that replace the client's present ones.
+
+        Returns:
+            Whether a connection of this workload listens there and has been moved.
+        """
+        return False
+
     @abstractmethod
     async def disconnect(self, connection_id: str) -> None:
         """End a connection; unknown ids are ignored. Afterwards nothing of it is left."""

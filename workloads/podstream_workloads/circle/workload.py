@@ -112,6 +112,10 @@ class CircleWorkload(Workload):
         seat = self._take_seat(connection, hold_first=True)
         seat.serve(self._signal(seat, channel))
 
+    async def move_media(self, *, port: int, address: tuple[str, int]) -> bool:
+        """Send a player's media elsewhere."""
+        return self._pod_ice is not None and self._pod_ice.redirect(port, address)
+
     async def disconnect(self, connection_id: str) -> None:
         """End a player's connection."""
         seat = self._seats.get(connection_id)

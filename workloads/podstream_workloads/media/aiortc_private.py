@@ -1,10 +1,12 @@
-"""Every private name of aiortc and aioice that podstream uses, in one place.
+"""The private names of aiortc and aioice that podstream uses.
 
 Both libraries are pinned exactly; `tests/media/test_aiortc_private.py` fails when one of the names
-goes or changes its meaning. Nothing outside this module may touch a private name of them.
+goes or changes its meaning. Nothing outside this module and `takeover`, which follows a peer to a
+new address, may touch a private name of them.
 
 * The jitter buffer releases a video frame when the next one's first packet arrives, one frame
-  interval late; `install_marker_release` makes it honour the RTP marker bit.
+  interval late, and one frame per packet, so that frames which waited for a late packet leave a
+  standing backlog; `install_marker_release` makes it honour the RTP marker bit and give out all.
 * A frame's RTP timestamp identifies it on both sides, but the public API gives only differences.
 * aioice binds every interface at a random port under a random user name; a session pod listens at
   one address inside a fixed range, and its user name says which pod and port it is.
@@ -18,7 +20,6 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
 
-import aioice.ice
 import aiortc.jitterbuffer
 import aiortc.rtcpeerconnection
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
@@ -26,6 +27,7 @@ from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransc
 from aiortc.rtcicetransport import RTCIceGatherer
 
 from podstream_core.ufrag import make_ufrag
+from podstream_workloads.media.takeover import HeardProtocol, TakeoverConnection
 
 _RTP_MODULUS = 1 << 32
 
@@ -57,11 +59,43 @@ class _MarkerJitterBuffer(aiortc.jitterbuffer.JitterBuffer):
                 return aiortc.jitterbuffer.JitterFrame(data=b"".join(parts), timestamp=timestamp)
         return None
 
+    def pop_complete(self) -> tuple[int, aiortc.jitterbuffer.JitterFrame] | None:
+        """Payload type and frame at the origin, where that is complete."""
+        if self._origin is None:
+            return None
+        packet: Any = self._packets[self._origin % self._capacity]
+        if packet is None:
+            return None
+        payload_type: int = packet.payload_type
+        frame = self._marked_frame(self._origin)
+        return None if frame is None else (payload_type, frame)
+
+
+_stock_handle_rtp_packet = RTCRtpReceiver._handle_rtp_packet
+
+
+async def _handle_rtp_packet(self: RTCRtpReceiver, packet: Any, arrival_time_ms: int) -> None:
+    """Take a packet as aiortc does, then decode every further frame that it has completed."""
+    await _stock_handle_rtp_packet(self, packet, arrival_time_ms=arrival_time_ms)
+    private: Any = self
+    buffer = private._RTCRtpReceiver__jitter_buffer
+    while (
+        isinstance(buffer, _MarkerJitterBuffer)
+        and buffer._is_video
+        and private._RTCRtpReceiver__decoder_thread is not None
+        and (popped := buffer.pop_complete()) is not None
+    ):
+        payload_type, frame = popped
+        frame.timestamp = private._RTCRtpReceiver__timestamp_mapper.map(frame.timestamp)
+        codec = private._RTCRtpReceiver__codecs[payload_type]
+        private._RTCRtpReceiver__decoder_queue.put((codec, frame))
+
 
 def install_marker_release() -> None:
-    """Make every receiver of this process release video frames at the marker bit."""
+    """Make every receiver of this process release video frames as soon as they are complete."""
     module: Any = aiortc.rtcrtpreceiver
     module.JitterBuffer = _MarkerJitterBuffer
+    module.RTCRtpReceiver._handle_rtp_packet = _handle_rtp_packet
 
 
 # -- RTP timestamps
@@ -157,6 +191,25 @@ class PodIce:
         self.pod_uid = pod_uid
         self.host = host
         self.ports = ports
+        self._connections: dict[int, _PodConnection] = {}
+
+    def redirect(self, port: int, address: tuple[str, int]) -> bool:
+        """Have the connection that listens on a media port send to another address from now on.
+
+        False where nothing listens there, or where it has no path yet that could be replaced.
+        """
+        connection = self._connections.get(port)
+        return connection is not None and connection.redirect(address)
+
+    def enter(self, port: int, connection: "_PodConnection") -> None:
+        """Remember who listens on a port."""
+        self._connections[port] = connection
+
+    def leave(self, connection: "_PodConnection") -> None:
+        """Forget a connection that has ended."""
+        self._connections = {
+            port: item for port, item in self._connections.items() if item is not connection
+        }
 
     def bind(self) -> socket.socket:
         """A UDP socket at the first free media port.
@@ -177,12 +230,16 @@ class PodIce:
         raise NoMediaPort(f"no free UDP port among {self.ports.start}-{self.ports.stop - 1}")
 
 
-class _PodConnection(aioice.ice.Connection):
+class _PodConnection(TakeoverConnection):
     """Gathers one host candidate: the socket that it was given."""
 
-    def __init__(self, sock: socket.socket, *, username: str) -> None:
+    def __init__(self, pod_ice: PodIce, sock: socket.socket) -> None:
+        port = sock.getsockname()[1]
+        username = make_ufrag(pod_ice.pod_uid, port=port)
         super().__init__(ice_controlling=False, local_username=username)
+        self._pod_ice = pod_ice
         self._pod_socket: socket.socket | None = sock
+        pod_ice.enter(port, self)
 
     async def get_component_candidates(
         self, component: int, addresses: list[str], timeout: int = 5
@@ -192,9 +249,7 @@ class _PodConnection(aioice.ice.Connection):
             return []
         host, port = sock.getsockname()[:2]
         loop = asyncio.get_running_loop()
-        _, protocol = await loop.create_datagram_endpoint(
-            lambda: aioice.ice.StunProtocol(self), sock=sock
-        )
+        _, protocol = await loop.create_datagram_endpoint(lambda: HeardProtocol(self), sock=sock)
         protocol.local_candidate = Candidate(
             foundation=candidate_foundation("host", "udp", host),
             component=component,
@@ -211,6 +266,7 @@ class _PodConnection(aioice.ice.Connection):
         if self._pod_socket is not None:
             self._pod_socket.close()
             self._pod_socket = None
+        self._pod_ice.leave(self)
         await super().close()
 
 
@@ -219,9 +275,7 @@ class _PodIceGatherer(RTCIceGatherer):
 
     def __init__(self, pod_ice: PodIce) -> None:
         super().__init__(iceServers=[])
-        sock = pod_ice.bind()
-        username = make_ufrag(pod_ice.pod_uid, port=sock.getsockname()[1])
-        self._connection = _PodConnection(sock, username=username)
+        self._connection = _PodConnection(pod_ice, pod_ice.bind())
 
 
 _current: ContextVar[PodIce | None] = ContextVar("podstream_pod_ice", default=None)

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 import msgspec
 from aiohttp import web
 
-from podstream_core.agentapi import ErrorBody
+from podstream_core.agentapi import ErrorBody, MediaPath
 from podstream_core.api.base import ApiValue
 from podstream_workloads.agent.child.reports import ChildContext, Reports
 from podstream_workloads.agent.wire import (
@@ -22,6 +22,7 @@ from podstream_workloads.agent.wire import (
     DisconnectCall,
     Event,
     EventKind,
+    MediaPathReply,
     WhepCall,
     WhepReply,
 )
@@ -52,6 +53,7 @@ class ChildServer:
         app.router.add_post("/configure", self._configure)
         app.router.add_post("/whep", self._whep)
         app.router.add_post("/disconnect", self._disconnect)
+        app.router.add_post("/media-path", self._media_path)
         app.router.add_post("/drain", self._drain)
         return app
 
@@ -126,6 +128,12 @@ class ChildServer:
         call = await _read(request, DisconnectCall)
         await self._workload.disconnect(call.connection_id)
         return _reply(Acknowledged())
+
+    async def _media_path(self, request: web.Request) -> web.Response:
+        call = await _read(request, MediaPath)
+        address = (call.address, call.address_port)
+        is_moved = await self._workload.move_media(port=call.port, address=address)
+        return _reply(MediaPathReply(is_moved=is_moved))
 
     async def _drain(self, _request: web.Request) -> web.Response:
         try:
