@@ -172,7 +172,7 @@ class Operator:
         works = {
             "queue": self.queue.run(),
             "resync": self.resync.run(),
-            "poller": poll(self._reconciler.live, enqueue=self.queue.add),
+            "poller": poll(self._reconciler.live, enqueue=self.queue.add_routine),
             "events": self._events.run(),
         }
         main = asyncio.current_task()

@@ -21,6 +21,8 @@ from podstream_operator.watchdog import WatchDog
 logger = logging.getLogger(__name__)
 
 DELETED: Final = "DELETED"
+LIST_CHUNK: Final = 250
+"""Objects in one part of a list."""
 EVENT_TASK_IDLE_S: Final = 0.5
 """A new object's events come in a row, a session's next ones seconds or minutes later."""
 LoginHandler = Callable[..., kopf.ConnectionInfo | None]
@@ -116,6 +118,8 @@ def build_settings() -> kopf.OperatorSettings:
     settings.watching.connect_timeout = 10
     settings.watching.server_timeout = 600
     settings.watching.client_timeout = 660
+    # One list of 5,000 pods takes hundreds of megabytes while it is read.
+    settings.watching.chunk_size = LIST_CHUNK
     # Pods of others never reach this process.
     settings.watching.label_selectors["", "v1", "pods"] = names.LABEL_SESSION
     settings.process.ultimate_exiting_timeout = 20

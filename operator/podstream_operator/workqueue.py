@@ -2,7 +2,8 @@
 
 A key that is added twice is worked on once; one key is never worked on by two workers at the same
 time; what arrives while it is worked on makes it come again. A failure brings a key back after a
-delay that doubles, a result after the delay that it asks for.
+delay that doubles, a result after the delay that it asks for. Routine looks (polls, lists) stand
+back behind what has happened, but not for good: some of the turns are theirs.
 
 `KeyQueue` is the bookkeeping, without clock or event loop. `WorkQueue` drives it with workers.
 """
@@ -22,6 +23,10 @@ logger = logging.getLogger(__name__)
 
 FIRST_BACKOFF_S: Final = 0.1
 MAX_BACKOFF_S: Final = 30.0
+ROUTINE_TURN: Final = 4
+"""Every so many turns belong to a routine look, however much has happened."""
+MIN_STALE: Final = 64
+"""Entries of the heap that may be out of date before it is rebuilt, beside one per waiting key."""
 IDLE_WAKEUP_S: Final = 5.0
 """Workers turn at least this often, so that liveness can tell that they do."""
 
@@ -34,27 +39,38 @@ class KeyQueue(Generic[K]):
     def __init__(self) -> None:
         self._ready: dict[K, float] = {}
         """Due keys in order of arrival, with the moment they became due."""
+        self._routine: dict[K, float] = {}
+        """Due keys that nothing has happened to, likewise."""
+        self._turn = 0
         self._waiting: dict[K, float] = {}
         self._heap: list[tuple[float, int, K]] = []
         self._order = itertools.count()
         self._active: set[K] = set()
-        self._again: set[K] = set()
+        self._again: dict[K, bool] = {}
+        """Active keys that are due again, and whether only by routine."""
         self._failures: dict[K, int] = {}
 
-    def add(self, key: K, *, now: float) -> None:
+    def add(self, key: K, *, now: float, routine: bool = False) -> None:
         """Make a key due."""
         self._waiting.pop(key, None)
         if key in self._active:
-            self._again.add(key)
-        else:
+            self._again[key] = self._again.get(key, True) and routine
+        elif not routine:
+            self._routine.pop(key, None)
             self._ready.setdefault(key, now)
+        elif key not in self._ready:
+            self._routine.setdefault(key, now)
 
     def add_at(self, key: K, *, at: float) -> None:
         """Make a key due at a moment; an earlier one that is set already stays."""
-        if key in self._ready or key in self._again or self._waiting.get(key, at + 1) <= at:
+        # A routine look that is due may take longer than the moment that is asked for.
+        is_due = key in self._ready or self._again.get(key) is False
+        if is_due or self._waiting.get(key, at + 1) <= at:
             return
         self._waiting[key] = at
         heapq.heappush(self._heap, (at, next(self._order), key))
+        if len(self._heap) > 2 * len(self._waiting) + MIN_STALE:
+            self._drop_stale()
 
     def pop(self, *, now: float) -> K | None:
         """Take the next due key; it is active until `done`."""
@@ -63,19 +79,25 @@ class KeyQueue(Generic[K]):
             if self._waiting.get(key) == at:
                 del self._waiting[key]
                 self.add(key, now=at)
-        if not self._ready:
+        self._turn += 1
+        is_routines_turn = self._turn % ROUTINE_TURN == 0
+        first, second = self._ready, self._routine
+        if is_routines_turn:
+            first, second = second, first
+        due = first or second
+        if not due:
             return None
-        key = next(iter(self._ready))
-        del self._ready[key]
+        key = next(iter(due))
+        del due[key]
         self._active.add(key)
         return key
 
     def done(self, key: K, *, now: float) -> None:
         """A key has been worked on."""
         self._active.discard(key)
-        if key in self._again:
-            self._again.discard(key)
-            self._ready.setdefault(key, now)
+        routine = self._again.pop(key, None)
+        if routine is not None:
+            self.add(key, now=now, routine=routine)
 
     def failed(self, key: K) -> int:
         """Count a failure; how many there were in a row."""
@@ -92,11 +114,17 @@ class KeyQueue(Generic[K]):
 
     def depth(self) -> int:
         """Keys that are due and not worked on."""
-        return len(self._ready)
+        return len(self._ready) + len(self._routine)
 
     def oldest(self) -> float | None:
         """When the oldest due key became due."""
-        return next(iter(self._ready.values()), None)
+        firsts = (next(iter(due.values()), None) for due in (self._ready, self._routine))
+        return min((at for at in firsts if at is not None), default=None)
+
+    def _drop_stale(self) -> None:
+        """Leave out entries whose key came earlier than they are due, which may be in a day."""
+        self._heap = [entry for entry in self._heap if self._waiting.get(entry[2]) == entry[0]]
+        heapq.heapify(self._heap)
 
 
 def backoff_s(failures: int, *, jitter: float) -> float:
@@ -133,6 +161,11 @@ class WorkQueue(Generic[K]):
     def add(self, key: K) -> None:
         """Make a key due now."""
         self._keys.add(key, now=self._clock())
+        self._wake.set()
+
+    def add_routine(self, key: K) -> None:
+        """Make a key due for a look that nothing has asked for; what has happened goes first."""
+        self._keys.add(key, now=self._clock(), routine=True)
         self._wake.set()
 
     def add_after(self, key: K, delay_s: float) -> None:

@@ -70,6 +70,50 @@ def test_depth_and_age_are_of_what_is_due() -> None:
     assert (queue.depth(), queue.oldest()) == (1, 3)
 
 
+def test_routine_looks_stand_back_but_get_their_turns() -> None:
+    queue: KeyQueue[str] = KeyQueue()
+    for number in range(8):
+        queue.add(f"poll-{number}", now=0, routine=True)
+    for number in range(9):
+        queue.add(f"event-{number}", now=1)
+    order = drain(queue, now=1)
+    assert [key for key in order[:12] if key.startswith("poll")] == ["poll-0", "poll-1", "poll-2"]
+    assert len(order) == 17
+    assert queue.depth() == 0
+
+
+def test_event_makes_a_routine_look_urgent() -> None:
+    queue: KeyQueue[str] = KeyQueue()
+    for key in ("a", "b"):
+        queue.add(key, now=0, routine=True)
+    queue.add("b", now=1)
+    queue.add("b", now=2, routine=True)
+    assert (queue.depth(), queue.oldest()) == (2, 0)
+    assert drain(queue, now=2) == ["b", "a"]
+
+
+def test_routine_look_does_not_put_off_what_is_timed() -> None:
+    queue: KeyQueue[str] = KeyQueue()
+    queue.add("a", now=0)
+    assert queue.pop(now=0) == "a"
+    queue.add("a", now=0, routine=True)
+    queue.add_at("a", at=1)
+    queue.done("a", now=0)
+    queue.add("b", now=0)
+    queue.add("c", now=0, routine=True)
+    assert drain(queue, now=1) == ["b", "a", "c"]
+
+
+def test_timers_that_were_overtaken_do_not_pile_up() -> None:
+    """Every look at a session sets its deadline anew, and the deadline may be a day away."""
+    queue: KeyQueue[str] = KeyQueue()
+    for look in range(10_000):
+        queue.add_at("a", at=86_400 + look)
+        queue.add("a", now=look)
+        assert drain(queue, now=look) == ["a"]
+    assert len(queue._heap) < 100
+
+
 def test_backoff_doubles_up_to_its_limit() -> None:
     delays = [backoff_s(failures, jitter=0.5) for failures in (1, 2, 3, 100)]
     assert delays == [0.1, 0.2, 0.4, 30.0]
