@@ -1,14 +1,12 @@
 """What the scale test measured, as text, and which bounds it missed."""
 
-import os
 import re
-import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from load.quantiles import Quantiles
 from scale.meter import MIB, Meter
-from scale.sessions import Life
 from testcluster.audit import Request
 
 STEPS = 5
@@ -37,36 +35,25 @@ class Report:
         return "\n".join(self.lines)
 
 
-def machine() -> str:
-    """The machine's shape and its load now."""
-    return f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+def linearity(meter: Meter, *, ready_s: Sequence[float], requests: Sequence[Request]) -> list[str]:
+    """One line per fifth of the sessions: what that fifth cost, and the memory at its end.
 
-
-def quantiles_ms(seconds: Iterable[float]) -> tuple[float, float]:
-    """Median and 99th percentile of durations, in milliseconds."""
-    found = sorted(seconds)
-    if len(found) < 2:
-        return found[0] * 1e3, found[0] * 1e3
-    cuts = statistics.quantiles(found, n=100, method="inclusive")
-    return cuts[49] * 1e3, cuts[98] * 1e3
-
-
-def linearity(
-    meter: Meter, *, lives: Sequence[Life], requests: Sequence[Request], phase: str
-) -> list[str]:
-    """One line per fifth of the sessions: what that fifth cost, and the memory at its end."""
-    size = len(lives) // STEPS
+    Args:
+        meter: samples of the operator while the sessions came.
+        ready_s: seconds from creation to Ready, by the session's number.
+        requests: API writes of podstream; the number in an object's name says for which session.
+    """
+    size = len(ready_s) // STEPS
     writes = Counter(_number(request) // size for request in requests)
-    lines = ["sessions  RSS MiB  CPU ms/session  API writes/session  Ready after p50, p99 ms"]
+    lines = ["sessions  RSS MiB  CPU ms/session  API writes/session  Ready after p50,  p99 ms"]
     before = meter.samples[0]
     for step in range(STEPS):
         here = meter.at_sessions((step + 1) * size)
         cpu_ms = (here.cpu_s - before.cpu_s) * 1e3 / max(here.sessions - before.sessions, 1)
-        chosen = lives[step * size : (step + 1) * size]
-        median, late = quantiles_ms(life.phases[phase] - life.created_at for life in chosen)
+        ready = Quantiles.of(ready_s[step * size : (step + 1) * size])
         lines.append(
             f"{here.sessions:>8}{here.rss / MIB:>9.0f}{cpu_ms:>16.1f}{writes[step] / size:>20.2f}"
-            f"{median:>16.0f},{late:>7.0f}"
+            f"{ready.p50:>17.0f},{ready.p99:>8.0f}"
         )
         before = here
     return lines

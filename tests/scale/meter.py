@@ -55,7 +55,9 @@ class Meter:
         return (last.cpu_s - first.cpu_s) / max(last.at - first.at, 1e-9)
 
     def peak_cores(self, *, window_s: float = 10.0) -> float:
-        """Largest CPU use over a window."""
+        """Largest CPU use over a window, or over everything where that is shorter."""
+        if self.samples[-1].at - self.samples[0].at < window_s:
+            return self.cores()
         found, start = 0.0, 0
         for end, sample in enumerate(self.samples):
             while sample.at - self.samples[start + 1].at >= window_s and start + 1 < end:

@@ -9,20 +9,33 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 import pytest
 
-from scale.figures import Report, counted, linearity, machine, quantiles_ms
+from load.kube import (
+    DELETED,
+    Follower,
+    KubeApi,
+    collection,
+    connected,
+    create_at_rate,
+    following,
+    session_body,
+    session_marks,
+)
+from load.quantiles import Quantiles, machine
+from podstream_core.names import SESSION_PLURAL
+from scale.figures import Report, counted, linearity
 from scale.meter import metering
-from scale.sessions import Sessions, following
 from scale.stage import NAMESPACE, OPERATOR_USER, Stage, running_stage
 from testcluster import audit
 
 SESSIONS: Final = int(os.environ.get("SESSIONS", "5000"))
 RATE: Final = float(os.environ.get("SESSIONS_PER_SECOND", "20"))
 PROBES: Final = 20
+PATH: Final = collection(SESSION_PLURAL, namespace=NAMESPACE)
 SPEC: Final = {
     "circle": {"frames": 600},
     "pod": {"resources": {"requests": {"cpu": "1m", "memory": "1Mi"}}},
@@ -48,11 +61,12 @@ async def test_thousands_of_sessions_settle_as_they_come(
     report = Report()
     try:
         with running_stage(tmp_path, sessions=SESSIONS) as stage:
-            async with following(
-                url=stage.api_url, namespace=NAMESPACE, pki=stage.instance.pki
-            ) as sessions:
-                await _arrive(stage, sessions, report)
-                await _restart(stage, sessions, report)
+            async with (
+                connected(stage.instance.kubeconfig) as api,
+                following(api, PATH, marks=session_marks) as sessions,
+            ):
+                await _arrive(stage, api, sessions, report)
+                await _restart(stage, api, sessions, report)
                 await _end(stage, sessions, report)
     finally:
         with capsys.disabled():
@@ -60,25 +74,25 @@ async def test_thousands_of_sessions_settle_as_they_come(
     assert not report.missed
 
 
-async def _arrive(stage: Stage, sessions: Sessions, report: Report) -> None:
+async def _arrive(stage: Stage, api: KubeApi, sessions: Follower, report: Report) -> None:
     """All sessions come at a steady rate; each becomes Ready."""
     pid = stage.start_operator()
     await _until_ready(stage)
     names = [f"s-{number:05d}" for number in range(SESSIONS)]
-    async with metering(pid, settled=lambda: sessions.counts.get("Ready", 0)) as meter:
-        begun, last = await sessions.create_at_rate(names, spec=SPEC, rate=RATE)
-        await sessions.wait(
-            "Ready", count=SESSIONS, timeout_s=120 + SESSIONS / RATE, alive=stage.check_alive
+    async with metering(pid, settled=lambda: sessions.counts["Ready"]) as meter:
+        bodies = (session_body(name, SPEC) for name in names)
+        begun, last = await create_at_rate(api, PATH, bodies, rate=RATE, follower=sessions)
+        await sessions.wait_count(
+            "Ready", SESSIONS, timeout_s=120 + SESSIONS / RATE, alive=stage.check_alive
         )
-    lives = [sessions.lives[name] for name in names]
-    settled = max(life.phases["Ready"] for life in lives)
+    settled = max(sessions.moments[name]["Ready"] for name in names)
+    ready_s = [sessions.seconds(name, "created", "Ready") for name in names]
     arrival_s = last - begun
     report.say(f"{SESSIONS} sessions at {(SESSIONS - 1) / arrival_s:.1f}/s; {machine()}")
     requests = _writes(stage, since=0)
-    for line in linearity(meter, lives=lives, requests=requests, phase="Ready"):
+    for line in linearity(meter, ready_s=ready_s, requests=requests):
         report.say(line)
-    median, late = quantiles_ms(life.phases["Ready"] - life.created_at for life in lives)
-    report.say(f"create -> Ready p50 {median:.0f} ms, p99 {late:.0f} ms")
+    report.say(f"create -> Ready  {Quantiles.of(ready_s)}")
     report.say(f"settled {settled - last:.2f} s after the last creation")
     report.bound("arrival time", arrival_s, at_most=1.05 * SESSIONS / RATE, unit="s")
     report.bound("settled / arrival time", (settled - begun) / arrival_s, at_most=MAX_SETTLED_RATIO)
@@ -87,19 +101,20 @@ async def _arrive(stage: Stage, sessions: Sessions, report: Report) -> None:
     report.bound("operator CPU, busiest 10 s", meter.peak_cores(), at_most=MAX_CORES, unit="cores")
 
 
-async def _restart(stage: Stage, sessions: Sessions, report: Report) -> None:
+async def _restart(stage: Stage, api: KubeApi, sessions: Follower, report: Report) -> None:
     """The operator goes and comes back; meanwhile a few more sessions were created."""
     stage.stop_operator()
     probes = [f"probe-{number:05d}" for number in range(PROBES)]
-    await sessions.create_at_rate(probes, spec=SPEC, rate=RATE)
+    bodies = (session_body(name, SPEC) for name in probes)
+    await create_at_rate(api, PATH, bodies, rate=RATE, follower=sessions)
     mark = audit.end_of(stage.audit_log)
     begun = time.monotonic()
     pid = stage.start_operator()
-    async with metering(pid, settled=lambda: sessions.counts.get("Ready", 0)) as meter:
-        await sessions.wait(
-            "Ready", count=SESSIONS + PROBES, timeout_s=300, alive=stage.check_alive
+    async with metering(pid, settled=lambda: sessions.counts["Ready"]) as meter:
+        await sessions.wait_count(
+            "Ready", SESSIONS + PROBES, timeout_s=300, alive=stage.check_alive
         )
-        served_s = max(sessions.lives[name].phases["Ready"] for name in probes) - begun
+        served_s = max(sessions.moments[name]["Ready"] for name in probes) - begun
         await _until_all_seen(stage, count=SESSIONS + PROBES)
         converged_s = time.monotonic() - begun
         await asyncio.sleep(10)  # whatever it would write late, it writes now
@@ -113,16 +128,16 @@ async def _restart(stage: Stage, sessions: Sessions, report: Report) -> None:
         report.say(f"  {dict(counted(unchanged))}")
 
 
-async def _end(stage: Stage, sessions: Sessions, report: Report) -> None:
+async def _end(stage: Stage, sessions: Follower, report: Report) -> None:
     """Clients come and go at the rate of the arrival; the sessions end and are removed."""
     total = SESSIONS + PROBES
     pid = stage.operator_pid()
-    async with metering(pid, settled=lambda: sessions.counts.get("", 0)) as meter:
+    async with metering(pid, settled=lambda: sessions.counts[DELETED]) as meter:
         await _move(stage, "Connected")
-        await sessions.wait("Connected", count=total, timeout_s=120, alive=stage.check_alive)
+        await sessions.wait_count("Connected", total, timeout_s=120, alive=stage.check_alive)
         await _move(stage, "Completed")
-        await sessions.wait("Completed", count=total, timeout_s=120, alive=stage.check_alive)
-        await sessions.wait("", count=total, timeout_s=180, alive=stage.check_alive)
+        await sessions.wait_count("Completed", total, timeout_s=120, alive=stage.check_alive)
+        await sessions.wait_count(DELETED, total, timeout_s=180, alive=stage.check_alive)
     writes = _writes(stage, since=0)
     events = [request for request in writes if request.resource == "events"]
     life = [request for request in writes if request.resource != "events"]
@@ -183,7 +198,7 @@ async def _until_all_seen(stage: Stage, *, count: int) -> None:
             await asyncio.sleep(0.25)
 
 
-def _gauges(text: str) -> dict[str, Any]:
+def _gauges(text: str) -> dict[str, float]:
     """Prometheus' text as values by name and labels."""
     rows = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
     return {name: float(value) for name, _, value in rows}
