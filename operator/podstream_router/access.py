@@ -7,7 +7,7 @@ from typing import Final
 
 from podstream_core.tokens import CLIENT_AUDIENCE, PublicKeys, TokenError, TokenType
 from podstream_router.errors import Unauthorized, WrongSession
-from podstream_router.routes import SessionRoute
+from podstream_router.routes import PoolRoute, SessionRoute
 
 _MAX_TOKEN_CHARS: Final = 4096
 
@@ -16,7 +16,8 @@ _MAX_TOKEN_CHARS: Final = 4096
 class Credential:
     """A token whose signature, kind, audience and time are in order."""
 
-    session_uid: str
+    subject: str
+    """UID of a session or pool, or the id under which a router has assigned a session's pod."""
     holder: str
     """Digest of the token: the same client, the same holder."""
 
@@ -51,30 +52,81 @@ def read_credential(authorization: str | None, *, keys: PublicKeys) -> Credentia
         raise Unauthorized(
             f"the token is not acceptable: {error}; read it anew from the session's Secret"
         ) from error
-    return Credential(str(claims["sub"]), hashlib.sha256(token.encode()).hexdigest()[:32])
+    return Credential(str(claims["sub"]), holder_of(token))
 
 
-def authorise(session: SessionRoute, *, credential: Credential | None) -> str:
-    """Let a client in and return its holder id.
+def holder_of(token: str) -> str:
+    """Holder id of the client that shows this token."""
+    return hashlib.sha256(token.encode()).hexdigest()[:32]
+
+
+def random_holder() -> str:
+    """Holder id of a client that shows no token: nobody else can claim its slot."""
+    return secrets.token_hex(16)
+
+
+def authorise(session: SessionRoute, *, credential: Credential | None) -> None:
+    """Let a client in.
 
     Raises:
         Unauthorized: the session asks for a token and there is none.
         WrongSession: the token is for another session.
     """
     if session.public:
-        return random_holder()
+        return
     if credential is None:
         raise Unauthorized(
             "this session needs its token: kubectl get secret "
             f"-n {session.key.namespace} {session.key.name}-access"
         )
-    if credential.session_uid != session.uid:
+    if credential.subject not in session.subjects:
         raise WrongSession(
             "the token belongs to another session (or to an earlier one of the same name)"
         )
-    return credential.holder
 
 
-def random_holder() -> str:
-    """Holder id of a client that shows no token: nobody else can claim its slot."""
-    return secrets.token_hex(16)
+def authorise_connection(
+    session: SessionRoute, *, credential: Credential | None, pool: PoolRoute | None
+) -> None:
+    """Let a client change or end a connection whose unguessable URL it knows.
+
+    A client that only knows one token sends the pool's, with which it came, here too.
+
+    Raises:
+        Unauthorized: the session asks for a token and there is none.
+        WrongSession: the token is for another session.
+    """
+    if credential is None or pool is None or credential.subject != pool.uid:
+        authorise(session, credential=credential)
+
+
+def authorise_pool(pool: PoolRoute, *, credential: Credential | None) -> None:
+    """Let a client have a new session of a pool.
+
+    Raises:
+        Unauthorized: the pool asks for a token and there is none.
+        WrongSession: the token is for something else.
+    """
+    if pool.public and credential is None:
+        return
+    if credential is None:
+        raise Unauthorized(
+            "this pool needs its token: kubectl get secret "
+            f"-n {pool.key.namespace} {pool.key.name}-access"
+        )
+    if credential.subject != pool.uid:
+        raise WrongSession(
+            "the token is neither this pool's nor that of one of its sessions (which may be "
+            "gone): for a new session connect "
+            + ("without a token" if pool.public else "with the pool's token")
+        )
+
+
+def holder_for(session: SessionRoute, *, credential: Credential | None, anonymous: str) -> str:
+    """Who the client is to the session's pod.
+
+    A token of the session makes its client known again, also where none is needed.
+    """
+    if credential is not None and credential.subject in session.subjects:
+        return credential.holder
+    return anonymous

@@ -1,7 +1,8 @@
 """Wires the router together, runs it, and takes it down in order.
 
 Shutdown: not ready, and nothing new is accepted; held connections are refused so that they go to
-another replica; open ones, and media with them, get the drain timeout; then everything is closed.
+another replica; open ones, media with them, and sessions that are still to be created get the
+drain timeout; then everything is closed.
 """
 
 import asyncio
@@ -10,38 +11,47 @@ import resource
 import time
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 import aiohttp
 
 from podstream_router.admin import build_admin_app
 from podstream_router.admission import Places, RateLimit
 from podstream_router.advertise import Advertised
-from podstream_router.agent import AgentClient
-from podstream_router.feeds import PodFeed, SessionFeed
+from podstream_router.agent import AgentClient, Transport
+from podstream_router.claims import Claims, Demand, Recorder, Releases, SessionApi
+from podstream_router.feeds import PodFeed, PoolFeed, SessionFeed
 from podstream_router.flows import FlowLimits
 from podstream_router.hints import Hints
 from podstream_router.http import HttpServer, build_app
 from podstream_router.keys import Keys
 from podstream_router.metrics import RouterMetrics
+from podstream_router.offers import Offers
+from podstream_router.operators import Operators
 from podstream_router.placement import Placement
 from podstream_router.relay import MediaRelay
 from podstream_router.results import ResultsHandler
-from podstream_router.routes import RouteTable
+from podstream_router.routes import PodRoute, RouteTable
 from podstream_router.settings import ALL_NAMESPACES, OPEN_PROTOCOLS, Settings
 from podstream_router.signalling import SignallingListener
-from podstream_router.watch import ApiReader, Watch, pods_in, sessions_in
+from podstream_router.watch import ApiReader, Watch, pods_in, pools_in, sessions_in
 from podstream_router.whep import WhepHandlers
 
 logger = logging.getLogger(__name__)
 
+RELEASE_S: Final = 2.0
+"""At the end, for pods that have to be told that nobody uses them."""
 _SPARE_FILES: Final = 256
+
+
+class Api(ApiReader, SessionApi, Protocol):
+    """What the router needs of the Kubernetes API."""
 
 
 class Router:
     """All parts of one router process."""
 
-    def __init__(self, settings: Settings, *, api: ApiReader, keys: Keys) -> None:
+    def __init__(self, settings: Settings, *, api: Api, keys: Keys) -> None:
         self._settings = settings
         self._draining = False
         limits = settings.limits
@@ -52,12 +62,37 @@ class Router:
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=10),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
-        self._hints = Hints(self._http, operator_url=settings.operator_url, metrics=self.metrics)
+        url = settings.operator_url
+        self._operators = Operators(self._http, url=url) if url else None
+        self._hints = Hints(self._operators, metrics=self.metrics)
+        self._demand = Demand(self._operators, router=settings.router_name)
         self._advertised = Advertised(settings.media_advertise)
-        self._agent = AgentClient(self._http, signers=keys.signers, ports=settings.agent_ports)
+        self._agent = AgentClient(
+            Transport(self._http, signers=keys.signers, ports=settings.agent_ports)
+        )
+        self._releases = Releases(agent=self._agent, routes=self.routes)
+        self._recorder = Recorder(
+            api=api,
+            routes=self.routes,
+            releases=self._releases,
+            hints=self._hints,
+            metrics=self.metrics,
+        )
+        self._claims = Claims(
+            routes=self.routes,
+            agent=self._agent,
+            recorder=self._recorder,
+            releases=self._releases,
+            demand=self._demand,
+            signer=keys.client_signer,
+            sessions_per_namespace=limits.sessions_per_namespace,
+            router=settings.router_name,
+            metrics=self.metrics,
+        )
         self._placement = Placement(
             self.routes, hold_timeout_s=settings.hold_timeout_s, metrics=self.metrics
         )
+        self._offers = Offers(agent=self._agent, advertised=self._advertised)
         self.relay = MediaRelay(
             find_pod=self._find_pod,
             limits=FlowLimits(
@@ -69,14 +104,15 @@ class Router:
             ),
             on_flow=self._on_flow,
         )
-        self.routes.on_pod_gone = lambda pod: self.relay.flows.close_pod(pod.uid)
+        self.routes.on_pod_gone = self._on_pod_gone
         self._held = Places(total=limits.held, per_source=limits.connections_per_source)
         self._whep = WhepHandlers(
             routes=self.routes,
             placement=self._placement,
+            claims=self._claims,
+            offers=self._offers,
             agent=self._agent,
             client_keys=keys.client,
-            advertised=self._advertised,
             held=self._held,
             rate=RateLimit(per_second=limits.requests_per_second, clock=time.monotonic),
             hints=self._hints,
@@ -99,6 +135,8 @@ class Router:
         self.metrics.observe_routes(self.routes)
         self.metrics.observe_watches(self.watches, clock=time.monotonic)
         self.metrics.observe_relay(self.relay)
+        self.metrics.pool_waiting.set_function(lambda: self._demand.total)
+        self.metrics.unrecorded.set_function(lambda: self._recorder.open)
         self.metrics.open_connections.labels("HTTP").set_function(
             lambda: self._server.open_connections
         )
@@ -114,6 +152,7 @@ class Router:
             try:
                 await self.start()
                 tasks.append(group.create_task(self._hints.run()))
+                tasks.append(group.create_task(self._demand.run()))
                 tasks.append(group.create_task(self._advertised.run()))
                 await stop.wait()
             finally:
@@ -170,8 +209,13 @@ class Router:
             async with asyncio.timeout_at(deadline):
                 await self.relay.idle.wait()
         self.relay.close()
-        await self._whep.close()
+        await self._offers.close()
+        await self._claims.close()
+        await self._recorder.close(deadline=deadline)
+        await self._releases.close(timeout_s=RELEASE_S)
         await self._admin.close(drain_s=1)
+        if self._operators is not None:
+            await self._operators.close()
         await self._http.close()
         logger.info("router stopped")
 
@@ -181,6 +225,7 @@ class Router:
             name,
             routes=self.routes,
             placement=self._placement,
+            claims=self._claims,
             agent=self._agent,
             advertised=self._advertised,
             held=self._held,
@@ -195,18 +240,26 @@ class Router:
 
     def _on_flow(self, pod_uid: str) -> None:
         pod = self.routes.pod(pod_uid)
-        if pod is not None:
+        if pod is not None and pod.session is not None:
             self._hints.send(pod.session)
+
+    def _on_pod_gone(self, pod: PodRoute) -> None:
+        self.relay.flows.close_pod(pod.uid)
+        self._claims.forget_pod(pod)
 
 
 def _build_watches(
     settings: Settings, *, api: ApiReader, routes: RouteTable, metrics: RouterMetrics
 ) -> list[Watch]:
-    sessions, pods = SessionFeed(routes), PodFeed(routes)
+    sessions, pools, pods = SessionFeed(routes), PoolFeed(routes), PodFeed(routes)
     watches: list[Watch] = []
     for name in settings.namespaces:
         namespace = None if name == ALL_NAMESPACES else name
-        for what, feed in ((sessions_in(namespace), sessions), (pods_in(namespace), pods)):
+        for what, feed in (
+            (sessions_in(namespace), sessions),
+            (pools_in(namespace), pools),
+            (pods_in(namespace), pods),
+        ):
             count = partial(metrics.count_watch_restart, what.name)
             watches.append(Watch(what, api=api, feed=feed, clock=time.monotonic, on_restart=count))
     return watches

@@ -63,6 +63,12 @@ class UnknownSession(Refusal):
     status, error = 404, "UnknownSession"
 
 
+class UnknownPool(Refusal):
+    """No such StreamPool, or none any more."""
+
+    status, error = 404, "UnknownPool"
+
+
 class UnknownConnection(Refusal):
     """The session has no such connection."""
 
@@ -125,7 +131,7 @@ class _Unavailable(Refusal):
 
 
 class Busy(_Unavailable):
-    """The session's slot is taken."""
+    """The session's slot is taken, or every pod that the pool may have."""
 
     error = "Busy"
 

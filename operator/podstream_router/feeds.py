@@ -6,8 +6,9 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from podstream_router.objects import read_identity, read_pod, read_session
-from podstream_router.routes import PodRoute, RouteTable, SessionRoute
+from podstream_core.api import PoolKey
+from podstream_router.objects import read_identity, read_pod, read_pool, read_session
+from podstream_router.routes import PodRoute, PoolRoute, RouteTable, SessionRoute
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,27 @@ class SessionFeed:
             return
         for session in _readable([body], read_session):
             self._routes.upsert_session(session)
+
+
+class PoolFeed:
+    """StreamPools."""
+
+    def __init__(self, routes: RouteTable) -> None:
+        self._routes = routes
+
+    def replace(self, namespace: str | None, objects: Iterable[msgspec.Raw]) -> None:
+        """Replace all pools of a namespace."""
+        read: list[PoolRoute] = _readable(objects, read_pool)
+        self._routes.replace_pools(namespace, read)
+
+    def apply(self, event: str, body: msgspec.Raw) -> None:
+        """Add, change or remove one pool."""
+        key, _ = read_identity(body)
+        if event == "DELETED":
+            self._routes.remove_pool(PoolKey(*key))
+            return
+        for pool in _readable([body], read_pool):
+            self._routes.upsert_pool(pool)
 
 
 class PodFeed:

@@ -10,12 +10,13 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
-from podstream_core.api import SessionKey
+from podstream_core.api import PoolKey, SessionKey
 from podstream_router.errors import (
     BadRequest,
     Refusal,
     RequestTimeout,
     TooLarge,
+    UnknownPool,
     UnknownSession,
     UnsupportedMediaType,
 )
@@ -29,14 +30,18 @@ LINGER_S: Final = 2.0
 """How long the rest of a refused body is read, so that the client sees the refusal."""
 _ALLOWED_METHODS: Final = "GET, POST, PATCH, DELETE, OPTIONS"
 _ALLOWED_HEADERS: Final = "Authorization, Content-Type, If-Match"
-_EXPOSED_HEADERS: Final = "Location, ETag, Link, Retry-After, WWW-Authenticate"
+_EXPOSED_HEADERS: Final = (
+    "Location, ETag, Link, Retry-After, WWW-Authenticate, Podstream-Session, Podstream-Token"
+)
 
 DOCUMENTATION: Final = """podstream router
 
 Play a session's stream:    POST   /s/{namespace}/{session}/whep      (WHEP, application/sdp)
 Read a session's results:   GET    /s/{namespace}/{session}/results
+Play a stream of your own:  POST   /p/{namespace}/{pool}/whep         (a new session of the pool)
 
-Send the session's token as 'Authorization: Bearer <token>'. See docs/api.md of the project.
+Send the session's or the pool's token as 'Authorization: Bearer <token>'. See docs/architecture.md
+of the project.
 """
 
 
@@ -51,6 +56,19 @@ def session_key(request: web.Request) -> SessionKey:
         return SessionKey.parse(f"{info['namespace']}/{info['session']}")
     except ValueError as error:
         raise UnknownSession(f"{error}: the path is /s/<namespace>/<session>/...") from error
+
+
+def pool_key(request: web.Request) -> PoolKey:
+    """The pool that a path names.
+
+    Raises:
+        UnknownPool: no pool can have this name.
+    """
+    info = request.match_info
+    try:
+        return PoolKey(*SessionKey.parse(f"{info['namespace']}/{info['pool']}"))
+    except ValueError as error:
+        raise UnknownPool(f"{error}: the path is /p/<namespace>/<pool>/...") from error
 
 
 def client_address(request: web.Request) -> str:
@@ -124,7 +142,7 @@ def cors(origin: str) -> Middleware:
     @web.middleware
     async def add_headers(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = await handler(request)
-        if request.path.startswith("/s/"):
+        if request.path.startswith(("/s/", "/p/")):
             response.headers["Access-Control-Allow-Origin"] = origin
             response.headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
             if origin != "*":

@@ -17,6 +17,8 @@ class Keys:
     previous one."""
     client: PublicKeys
     """Keys that client tokens may be signed with."""
+    client_signer: SigningKey
+    """Signs the tokens of sessions that connections make."""
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -25,9 +27,11 @@ class Keys:
         Raises:
             SettingsError: a key is missing or no Ed25519 private key.
         """
+        client = _load_pair(folder, "client")
         return cls(
             signers=_load_pair(folder, "assignment"),
-            client=PublicKeys.of(*_load_pair(folder, "client")),
+            client=PublicKeys.of(*client),
+            client_signer=client[0],
         )
 
 

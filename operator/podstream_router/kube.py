@@ -1,11 +1,12 @@
-"""Reads from the Kubernetes API: the only module that knows the Kubernetes client."""
+"""Reads from the Kubernetes API, and creates: the only module that knows its client."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import aiohttp
+import msgspec
 from kubernetes.aio import client, config
 
 from podstream_router.watch import ApiError, ApiUnreachable
@@ -14,11 +15,14 @@ _LIST_TIMEOUT: Final = aiohttp.ClientTimeout(total=60, sock_connect=5, sock_read
 _MAX_LINE: Final = 8 * 2**20
 """Bytes; etcd refuses objects above 1.5 MiB."""
 _SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+_CREATE_TIMEOUT: Final = aiohttp.ClientTimeout(total=15, sock_connect=5)
 _OK: Final = 200
+_CREATED: Final = 201
+_MAX_RETRY_AFTER_S: Final = 30.0
 
 
 class KubeReader:
-    """GET requests with the credentials of the pod, or of the current kubeconfig context."""
+    """Requests with the credentials of the pod, or of the current kubeconfig context."""
 
     def __init__(self, api: client.ApiClient) -> None:
         self._api = api
@@ -53,6 +57,22 @@ class KubeReader:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ApiUnreachable(str(error) or type(error).__name__) from error
 
+    async def create(self, path: str, *, query: Mapping[str, str], body: Mapping[str, Any]) -> None:
+        """POST an object.
+
+        Raises:
+            ApiError: the server refused.
+            ApiUnreachable: no answer; the object may have been created all the same.
+        """
+        try:
+            response = await self._open(
+                path, query=query, timeout=_CREATE_TIMEOUT, method="POST", body=dict(body)
+            )
+            async with response:
+                await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ApiUnreachable(str(error) or type(error).__name__) from error
+
     @asynccontextmanager
     async def lines(
         self, path: str, *, query: Mapping[str, str], silence_s: float
@@ -72,24 +92,50 @@ class KubeReader:
             raise ApiUnreachable(str(error) or type(error).__name__) from error
 
     async def _open(
-        self, path: str, *, query: Mapping[str, str], timeout: aiohttp.ClientTimeout
+        self,
+        path: str,
+        *,
+        query: Mapping[str, str],
+        timeout: aiohttp.ClientTimeout,
+        method: str = "GET",
+        body: dict[str, Any] | None = None,
     ) -> aiohttp.ClientResponse:
-        method, url, headers, _, _ = await self._api.param_serialize(
-            "GET",
+        kind = {} if body is None else {"Content-Type": "application/json"}
+        method, url, headers, content, _ = await self._api.param_serialize(
+            method,
             path,
             query_params=list(query.items()),
-            header_params={"Accept": "application/json"},
+            header_params={"Accept": "application/json", **kind},
+            body=body,
             auth_settings=["BearerToken"],
         )
         answer = await self._api.call_api(
-            method, url, header_params=headers, _request_timeout=timeout
+            method, url, header_params=headers, body=content, _request_timeout=timeout
         )
         response: aiohttp.ClientResponse = answer.response
-        if response.status != _OK:
+        if response.status not in (_OK, _CREATED):
             async with response:
                 text = await response.text(errors="replace")
-            raise ApiError(response.status, text[:500])
+            wait_s = _retry_after(response.headers.get("Retry-After", ""))
+            raise ApiError(response.status, _message(text), retry_after_s=wait_s)
         return response
+
+
+class _Status(msgspec.Struct):
+    message: str
+
+
+def _message(text: str) -> str:
+    """What a refusal says: the message of a `Status`, or its text as it is."""
+    try:
+        return msgspec.json.decode(text, type=_Status).message[:500]
+    except msgspec.DecodeError:
+        return text[:500]
+
+
+def _retry_after(text: str) -> float:
+    """Seconds of a `Retry-After` header, bounded; the API server sends no dates there."""
+    return min(float(text), _MAX_RETRY_AFTER_S) if text.isdecimal() else 0.0
 
 
 async def _split(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:

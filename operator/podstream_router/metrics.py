@@ -54,6 +54,38 @@ class RouterMetrics:
             ["result"],
             registry=self.registry,
         )
+        self.claims = Counter(
+            f"{_PREFIX}_claims",
+            "Attempts to take an idle pod of a pool for a connection, by result (won, lost to "
+            "another, unreachable, busy: refused by a maximum or a limit).",
+            ["result"],
+            registry=self.registry,
+        )
+        self.claim_seconds = Histogram(
+            f"{_PREFIX}_claim_seconds",
+            "Time from a connection's arrival until it had a pod of the pool, by origin (Warm, or "
+            "Cold where it had to wait for a pod's start).",
+            ["origin"],
+            buckets=_HOLD_BUCKETS,
+            registry=self.registry,
+        )
+        self.pool_waiting = Gauge(
+            f"{_PREFIX}_pool_waiting",
+            "Connections that wait for a pod of a pool, over all pools.",
+            registry=self.registry,
+        )
+        self.recordings = Counter(
+            f"{_PREFIX}_recordings",
+            "Creations of connections' sessions by result (created, retried; and ended with the "
+            "connection: rejected by the API server, expired, abandoned at shutdown).",
+            ["result"],
+            registry=self.registry,
+        )
+        self.unrecorded = Gauge(
+            f"{_PREFIX}_unrecorded_sessions",
+            "Sessions of connections that are served and not created yet.",
+            registry=self.registry,
+        )
         self.watch_restarts = Counter(
             f"{_PREFIX}_watch_restarts",
             "Watches that had to be opened anew, by reason (ended, broken, gone, error).",
@@ -84,9 +116,10 @@ class _RoutesCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         family = GaugeMetricFamily(
-            f"{_PREFIX}_routes", "Sessions and running pods in the route table.", labels=["kind"]
+            f"{_PREFIX}_routes", "Sessions, pools and running pods that are known.", labels=["kind"]
         )
         family.add_metric(["session"], self._routes.session_count)
+        family.add_metric(["pool"], self._routes.pool_count)
         family.add_metric(["pod"], self._routes.pod_count)
         yield family
 

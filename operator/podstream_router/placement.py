@@ -1,23 +1,24 @@
-"""Holds a connection until its session has a pod that takes it.
+"""Holds a connection until a pod takes it.
 
-The connection may be earlier than the pod, and than the agent inside it. The router creates
-nothing for it: it waits for the routes to change and tries the pod with back-off, up to the hold
-timeout.
+The connection may be earlier than the pod, and than the agent inside it. What it asks for leads
+to a session, whose pod is tried with back-off, or to a pool, of which it gets a pod of its own.
+Either way it waits for the routes to change, up to the hold timeout.
 """
 
 import asyncio
-import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
-from podstream_core.api import SessionKey
+from podstream_core.agentapi import ConnectionGrant
+from podstream_core.agentapi import Protocol as ClientProtocol
+from podstream_router.claims import Claim, Ticket
 from podstream_router.errors import NotReady, SessionEnded, ShuttingDown, TryAgain
 from podstream_router.metrics import RouterMetrics
-from podstream_router.routes import PodRoute, RouteTable, SessionRoute, Topic
-
-logger = logging.getLogger(__name__)
+from podstream_router.protocols import workload_for
+from podstream_router.routes import PodRoute, PoolRoute, RouteTable, SessionRoute, Topic
 
 RETRY_FIRST_S: Final = 0.05
 RETRY_LAST_S: Final = 0.8
@@ -32,12 +33,37 @@ class Target(Protocol):
     def topic(self) -> Topic:
         """Changes that may help."""
 
-    def find(self) -> SessionRoute | None:
-        """The session as it stands; `None` while there is none.
+    def find(self) -> SessionRoute | PoolRoute | None:
+        """The session or pool as it stands; `None` while there is none.
 
         Raises:
             Refusal: waiting cannot help.
         """
+
+    def pass_over(self, session: SessionRoute) -> bool:
+        """The session is over, its pod says; whether another one may take its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Where a connection goes."""
+
+    session: SessionRoute
+    pod: PodRoute
+    claim: Claim | None = None
+    """Set where the connection has just won the pod and no session exists yet."""
+
+    def grant(self, protocol: ClientProtocol, *, holder: str, source: str) -> ConnectionGrant:
+        """What the router vouches for to the pod."""
+        workload, role = workload_for(self.session, protocol=protocol)
+        return ConnectionGrant(
+            session_uid=self.session.assignment_id(self.pod.uid),
+            workload=workload,
+            role=role,
+            protocol=protocol,
+            holder=holder,
+            client_address=source,
+        )
 
 
 class Placement:
@@ -61,13 +87,15 @@ class Placement:
     async def place(
         self,
         target: Target,
-        attempt: Callable[[SessionRoute, PodRoute], Awaitable[_T]],
+        attempt: Callable[[Seat], Awaitable[_T]],
         *,
+        ticket: Ticket,
         protocol: str,
     ) -> _T:
-        """Find the pod of a target and return what `attempt` made of it.
+        """Find a pod for a target and return what `attempt` made of it.
 
-        `attempt` raises `TryAgain` while the pod is not ready.
+        `attempt` raises `TryAgain` while the pod is not ready. A pod that was taken from a pool
+        stays the ticket's, for the caller to keep.
 
         Raises:
             NotReady: no pod took the connection within the hold timeout.
@@ -77,32 +105,39 @@ class Placement:
         """
         started = time.monotonic()
         wakeup = asyncio.Event()
+        ticket.on_change = wakeup.set
         self._held.add(wakeup)
         try:
             with self._routes.subscribed(target.topic, wakeup.set):
-                return await self._try(target, attempt, wakeup)
+                return await self._try(target, attempt, ticket, wakeup)
         finally:
             self._held.discard(wakeup)
             self._metrics.hold_seconds.labels(protocol).observe(time.monotonic() - started)
 
-    async def appear(self, key: SessionKey, *, timeout_s: float) -> SessionRoute | None:
-        """The session, waiting a moment for a watch that lags; `None` where it does not come."""
-        session = self._routes.session(key)
-        if session is not None or self._draining:
-            return session
+    async def appear(
+        self, topic: Topic, find: Callable[[], _T | None], *, timeout_s: float
+    ) -> _T | None:
+        """What `find` finds, waiting a moment for a watch that lags; `None` where nothing comes."""
+        found = find()
+        if found is not None or self._draining:
+            return found
         wakeup = asyncio.Event()
-        with self._routes.subscribed(key, wakeup.set):
+        with self._routes.subscribed(topic, wakeup.set):
             try:
                 async with asyncio.timeout(timeout_s):
-                    await wakeup.wait()
+                    while found is None:
+                        await wakeup.wait()
+                        wakeup.clear()
+                        found = find()
             except TimeoutError:
                 pass
-        return self._routes.session(key)
+        return found
 
     async def _try(
         self,
         target: Target,
-        attempt: Callable[[SessionRoute, PodRoute], Awaitable[_T]],
+        attempt: Callable[[Seat], Awaitable[_T]],
+        ticket: Ticket,
         wakeup: asyncio.Event,
     ) -> _T:
         loop = asyncio.get_running_loop()
@@ -113,29 +148,63 @@ class Placement:
             if self._draining:
                 raise ShuttingDown
             wakeup.clear()
-            session = target.find()
-            pod = self._routes.pod_for(session.uid) if session else None
+            found = await self._find_seat(target, ticket)
             wait_s = deadline - loop.time()
-            cause = "no session is there" if session is None else "the session has no pod yet"
-            if session is not None and session.ended:
-                raise SessionEnded(f"{session.ended}: nothing can connect any more")
-            if session is not None and pod is not None:
-                if pod.uid != tried_pod:
-                    tried_pod, delay_s = pod.uid, RETRY_FIRST_S
+            if isinstance(found, Seat):
+                if found.pod.uid != tried_pod:
+                    tried_pod, delay_s = found.pod.uid, RETRY_FIRST_S
                 try:
-                    return await attempt(session, pod)
+                    return await attempt(found)
+                except SessionEnded as error:
+                    cause = error.message
+                    if not _goes_on(found, target, ticket, cause):
+                        raise
+                    wait_s = 0.0
                 except TryAgain as error:
                     self._metrics.dial_retries.inc()
                     cause = str(error)
                     wait_s = min(deadline - loop.time(), delay_s * random.uniform(0.8, 1.2))
                     delay_s = min(RETRY_LAST_S, 2 * delay_s)
+            else:
+                cause = found
             if loop.time() >= deadline:
                 raise NotReady(
                     f"no pod took the connection within {self._hold_timeout_s:g} s ({cause}): "
-                    "look at the session's conditions and try again"
+                    "look at the conditions and try again"
                 )
             try:
                 async with asyncio.timeout(max(0.0, wait_s)):
                     await wakeup.wait()
             except TimeoutError:
                 continue
+
+    async def _find_seat(self, target: Target, ticket: Ticket) -> Seat | str:
+        """Where the connection goes as things stand, or why it has to wait.
+
+        Raises:
+            Refusal: waiting cannot help.
+        """
+        claim = ticket.claim
+        if claim is None:
+            found = target.find()
+            match found:
+                case None:
+                    return "no session is there"
+                case SessionRoute() if found.ended:
+                    raise SessionEnded(f"{found.ended}: nothing can connect any more")
+                case SessionRoute():
+                    pod = self._routes.pod_for(found)
+                    return Seat(found, pod) if pod else "the session has no pod yet"
+                case PoolRoute():
+                    claim = await ticket.take(found)
+        if claim is None:
+            return "the pool has no idle pod"
+        return Seat(claim.session, claim.pod, claim)
+
+
+def _goes_on(seat: Seat, target: Target, ticket: Ticket, cause: str) -> bool:
+    """Whether a connection whose session is over, its pod says, may look further."""
+    if seat.claim is not None:
+        ticket.lose("SessionEnded", cause)
+        return True
+    return target.pass_over(seat.session)

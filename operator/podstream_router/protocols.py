@@ -1,5 +1,6 @@
 """Which workload of a session answers which protocol, and in which role."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from podstream_core.agentapi import Protocol
@@ -19,8 +20,19 @@ def workload_for(session: SessionRoute, *, protocol: Protocol) -> tuple[str, str
     Raises:
         UnknownSession: the session has no such workload.
     """
+    return require_workload(session.workloads, protocol=protocol, target=str(session.key))
+
+
+def require_workload(
+    workloads: Sequence[str], *, protocol: Protocol, target: str
+) -> tuple[str, str]:
+    """The first workload that speaks a protocol, and the client's role.
+
+    Raises:
+        UnknownSession: there is no such workload.
+    """
     roles = _ROLES[protocol]
-    for name in session.workloads:
+    for name in workloads:
         if name in roles:
             return name, roles[name]
-    raise UnknownSession(f"session {session.key} has no workload that speaks {protocol.value}")
+    raise UnknownSession(f"{target} has no workload that speaks {protocol.value}")

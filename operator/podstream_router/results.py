@@ -13,11 +13,11 @@ from podstream_router.agent import AgentClient
 from podstream_router.errors import Refusal, TryAgain
 from podstream_router.http import preflight
 from podstream_router.routes import PodRoute, RouteTable, SessionRoute
-from podstream_router.whep import SessionTarget
+from podstream_router.targets import SessionTarget
 
 _PATH: Final = "/s/{namespace}/{session}/results"
 
-TargetReader = Callable[[web.Request], Awaitable[tuple[SessionTarget, SessionRoute]]]
+TargetReader = Callable[[web.Request], Awaitable[SessionTarget]]
 
 
 class ResultsHandler:
@@ -35,8 +35,8 @@ class ResultsHandler:
 
     async def read(self, request: web.Request) -> web.Response:
         """Answer with phase, timeline and results."""
-        _, session = await self._target(request)
-        pod = self._routes.pod_for(session.uid)
+        session = (await self._target(request)).find()
+        pod = self._routes.pod_for(session)
         body = await self._from_pod(session, pod) if pod else None
         body = body or _from_status(session)
         text = msgspec.json.encode(body)

@@ -1,6 +1,7 @@
 """All settings of the router, read from the environment once."""
 
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,6 +68,8 @@ class Limits:
     `externalTrafficPolicy: Cluster` all clients of a node look alike."""
     held: int = 1024
     """Connections that wait for their pod, over all listeners."""
+    sessions_per_namespace: int = 0
+    """Living sessions of a namespace, above which pools take no connections there; 0: no limit."""
     requests_per_second: float = 50.0
     """WHEP requests per source address; 0 switches the limit off."""
     flows: int = 8192
@@ -98,7 +101,10 @@ class Settings:
     media_advertise: tuple[str, ...] = ("127.0.0.1:3478",)
     """`host:port` of that port as clients reach it, most preferred first; names are resolved."""
     operator_url: str | None = None
-    """Base URL of the operator, for hints; without it none are sent."""
+    """Base URL of the operator, for hints and demand; without it none are sent. Its host may
+    resolve to several replicas, of which the leader listens."""
+    router_name: str = "router"
+    """Name of this replica: its pod's."""
     hold_timeout_s: float = 60.0
     """Seconds a connection waits for its pod; then it is refused."""
     drain_timeout_s: float = 20.0
@@ -135,6 +141,7 @@ class Settings:
             media_port=env.integer("MEDIA_PORT", defaults.media_port, low=0, high=65535),
             media_advertise=env.advertise(defaults.media_advertise),
             operator_url=env.operator_url(),
+            router_name=env.router_name(),
             hold_timeout_s=env.number("HOLD_TIMEOUT_SECONDS", defaults.hold_timeout_s),
             drain_timeout_s=env.number("DRAIN_SECONDS", defaults.drain_timeout_s),
             flow_idle_s=env.number("FLOW_IDLE_SECONDS", defaults.flow_idle_s),
@@ -247,6 +254,10 @@ class _Environment:
             )
         return url or None
 
+    def router_name(self) -> str:
+        """Kubernetes sets a container's host name to the name of its pod."""
+        return self._environ.get("POD_NAME", "").strip() or socket.gethostname()
+
     def limits(self) -> Limits:
         default = Limits()
 
@@ -259,6 +270,12 @@ class _Environment:
                 "MAX_CONNECTIONS_PER_SOURCE", default.connections_per_source
             ),
             held=count("MAX_HELD", default.held),
+            sessions_per_namespace=self.integer(
+                "MAX_SESSIONS_PER_NAMESPACE",
+                default.sessions_per_namespace,
+                low=0,
+                high=10_000_000,
+            ),
             requests_per_second=self.number("MAX_REQUESTS_PER_SECOND", default.requests_per_second),
             flows=count("MAX_FLOWS", default.flows),
             tentative_per_source=count(

@@ -38,9 +38,11 @@ _GONE: Final = 410
 class ApiError(Exception):
     """The API server refused a call."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, *, retry_after_s: float = 0.0) -> None:
         super().__init__(f"{status}: {message}")
         self.status = status
+        self.retry_after_s = retry_after_s
+        """Seconds that the server wants to be left alone."""
 
 
 class ApiUnreachable(Exception):
@@ -77,8 +79,15 @@ def sessions_in(namespace: str | None) -> Resource:
     return Resource(name="sessions", path=path, namespace=namespace)
 
 
+def pools_in(namespace: str | None) -> Resource:
+    """StreamPools of a namespace, or of all."""
+    scope = f"namespaces/{namespace}/" if namespace else ""
+    path = f"/apis/{names.API_VERSION}/{scope}{names.POOL_PLURAL}"
+    return Resource(name="pools", path=path, namespace=namespace)
+
+
 def pods_in(namespace: str | None) -> Resource:
-    """Session pods of a namespace, or of all."""
+    """Session pods of a namespace, or of all: of sessions, and idle ones of pools."""
     scope = f"namespaces/{namespace}/" if namespace else ""
     return Resource(
         name="pods",

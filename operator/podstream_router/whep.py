@@ -1,89 +1,62 @@
-"""WHEP (draft-ietf-wish-whep-03): HTTP in, a WebRTC connection to the session's pod out.
+"""WHEP (draft-ietf-wish-whep-03): HTTP in, a WebRTC connection to a session's pod out.
 
-`POST /s/{namespace}/{session}/whep` takes the offer to the pod and answers with the pod's answer,
-in which the router's addresses stand in place of the pod's. The connection's URL is unguessable and
+`POST /s/{namespace}/{session}/whep` takes the offer to the session's pod, `POST
+/p/{namespace}/{pool}/whep` to a pod of its own that becomes a session. The answer is the pod's, in
+which the router's addresses stand in place of the pod's. The connection's URL is unguessable and
 belongs to the session's token. Candidates that clients trickle are dropped: a pod that knew them
 would send media past the router. No state is kept: any replica serves any of these requests.
 """
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
 
-from podstream_core.agentapi import ConnectionGrant, Protocol
-from podstream_core.api import SessionKey
+from podstream_core.agentapi import Protocol
 from podstream_core.tokens import PublicKeys
-from podstream_core.ufrag import parse_ufrag, pod_digest
 from podstream_router import sdp
-from podstream_router.access import Credential, authorise, random_holder, read_credential
+from podstream_router.access import Credential, holder_of, read_credential
 from podstream_router.admission import Places, RateLimit
-from podstream_router.advertise import Advertised
 from podstream_router.agent import AgentClient, WhepAnswer
+from podstream_router.claims import Claims
+from podstream_router.descriptions import strip_offer
 from podstream_router.errors import (
-    BadOffer,
     BadRequest,
     Overloaded,
-    PodFailed,
     Refusal,
     SessionEnded,
     TryAgain,
     UnknownConnection,
-    UnknownSession,
     UnsupportedOffer,
 )
 from podstream_router.hints import Hints
-from podstream_router.http import client_address, preflight, read_text, session_key
+from podstream_router.http import client_address, pool_key, preflight, read_text, session_key
+from podstream_router.logfields import about
 from podstream_router.metrics import RouterMetrics
-from podstream_router.placement import Placement
-from podstream_router.protocols import workload_for
-from podstream_router.routes import PodRoute, RouteTable, SessionRoute, Topic
+from podstream_router.offers import Offers
+from podstream_router.placement import Placement, Seat
+from podstream_router.protocols import require_workload
+from podstream_router.routes import RouteTable, SessionRoute
+from podstream_router.targets import PoolTarget, SessionTarget
 
 logger = logging.getLogger(__name__)
 
 WATCH_LAG_S: Final = 2.0
 """How long a client with a good token waits for a session that the watch has not shown yet."""
+SESSION_HEADER: Final = "Podstream-Session"
+"""Response header of a pool's path: `namespace/name` of the connection's session."""
+TOKEN_HEADER: Final = "Podstream-Token"
+"""Response header of a pool's path: the token of the session that was made."""
 _SDP: Final = "application/sdp"
 _FRAGMENT: Final = "application/trickle-ice-sdpfrag"
 _PATH: Final = "/s/{namespace}/{session}/whep"
+_POOL_PATH: Final = "/p/{namespace}/{pool}/whep"
 _CONNECTION_PATH: Final = _PATH + "/{connection:[A-Za-z0-9_-]{1,128}}"
 _WHEP: Final = Protocol.WHEP.value
 
-
-@dataclass(frozen=True, slots=True)
-class SessionTarget:
-    """The session that a path names, for a client with this credential."""
-
-    key: SessionKey
-    credential: Credential | None
-    anonymous_holder: str
-    routes: RouteTable
-
-    @property
-    def topic(self) -> Topic:
-        """The session."""
-        return self.key
-
-    def find(self) -> SessionRoute | None:
-        """The session, if the client may reach it.
-
-        Raises:
-            Refusal: it is gone, or not for this client.
-        """
-        session = self.routes.session(self.key)
-        if session is None:
-            raise UnknownSession(f"there is no session {self.key}: kubectl get streamsessions")
-        authorise(session, credential=self.credential)
-        return session
-
-    def holder(self, session: SessionRoute) -> str:
-        """Who the client is; the same over all attempts."""
-        if session.public or self.credential is None:
-            return self.anonymous_holder
-        return self.credential.holder
+_Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class WhepHandlers:
@@ -94,9 +67,10 @@ class WhepHandlers:
         *,
         routes: RouteTable,
         placement: Placement,
+        claims: Claims,
+        offers: Offers,
         agent: AgentClient,
         client_keys: PublicKeys,
-        advertised: Advertised,
         held: Places,
         rate: RateLimit,
         hints: Hints,
@@ -104,101 +78,127 @@ class WhepHandlers:
     ) -> None:
         self._routes = routes
         self._placement = placement
+        self._claims = claims
+        self._offers = offers
         self._agent = agent
         self._client_keys = client_keys
-        self._advertised = advertised
         self._held = held
         self._rate = rate
         self._hints = hints
         self._metrics = metrics
-        self._cleanups: set[asyncio.Task[None]] = set()
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes."""
-        app.router.add_post(_PATH, self.connect)
-        app.router.add_options(_PATH, preflight)
-        app.router.add_patch(_CONNECTION_PATH, self.trickle)
-        app.router.add_delete(_CONNECTION_PATH, self.end)
-        app.router.add_options(_CONNECTION_PATH, preflight)
+        app.router.add_post(_PATH, self._counted(self._connect_to_session))
+        app.router.add_post(_POOL_PATH, self._counted(self._connect_to_pool))
+        app.router.add_patch(_CONNECTION_PATH, self._trickle)
+        app.router.add_delete(_CONNECTION_PATH, self._end)
+        for path in (_PATH, _POOL_PATH, _CONNECTION_PATH):
+            app.router.add_options(path, preflight)
 
-    async def target(self, request: web.Request) -> tuple[SessionTarget, SessionRoute]:
-        """Check rate, token and session of a request.
+    async def target(self, request: web.Request) -> SessionTarget:
+        """Check rate and token of a request for a session; wait for one that is to come.
 
         Raises:
             Refusal: the client may not go on.
         """
-        self._rate.spend(client_address(request))
+        credential = self._credential(request)
         key = session_key(request)
-        authorization = request.headers.get("Authorization")
-        credential = read_credential(authorization, keys=self._client_keys)
         if credential is not None:
-            await self._placement.appear(key, timeout_s=WATCH_LAG_S)
-        target = SessionTarget(key, credential, random_holder(), self._routes)
-        session = target.find()
-        assert session is not None, "find() raises where there is none"
-        return target, session
-
-    async def connect(self, request: web.Request) -> web.Response:
-        """Take an offer to the session's pod."""
-        try:
-            response = await self._connect(request)
-        except Refusal as refusal:
-            self._metrics.connections.labels(_WHEP, refusal.error).inc()
-            logger.info(
-                "connection refused",
-                extra={"path": request.path, "error": refusal.error, "cause": refusal.message},
+            await self._placement.appear(
+                key, lambda: self._routes.session(key), timeout_s=WATCH_LAG_S
             )
-            raise
-        except asyncio.CancelledError:
-            self._metrics.connections.labels(_WHEP, "Abandoned").inc()
-            raise
-        self._metrics.connections.labels(_WHEP, "Bound").inc()
-        return response
+        return SessionTarget(key, credential, self._routes)
 
-    async def _connect(self, request: web.Request) -> web.Response:
-        target, session = await self.target(request)
-        offer = await read_text(request, content_type=_SDP, limit=sdp.MAX_SDP_BYTES)
-        stripped = _strip_offer(offer)
-        workload_for(session, protocol=Protocol.WHEP)
+    def _credential(self, request: web.Request) -> Credential | None:
+        self._rate.spend(client_address(request))
+        return read_credential(request.headers.get("Authorization"), keys=self._client_keys)
+
+    def _counted(self, handler: _Handler) -> _Handler:
+        """Count and log what becomes of connections."""
+
+        async def handle(request: web.Request) -> web.Response:
+            try:
+                response = await handler(request)
+            except Refusal as refusal:
+                self._metrics.connections.labels(_WHEP, refusal.error).inc()
+                logger.info(
+                    "connection refused",
+                    extra={
+                        **request.match_info,
+                        "error": refusal.error,
+                        "cause": refusal.message,
+                    },
+                )
+                raise
+            except asyncio.CancelledError:
+                self._metrics.connections.labels(_WHEP, "Abandoned").inc()
+                raise
+            self._metrics.connections.labels(_WHEP, "Bound").inc()
+            return response
+
+        return handle
+
+    async def _connect_to_session(self, request: web.Request) -> web.Response:
+        target = await self.target(request)
+        session = target.find()
+        return await self._connect(
+            request, target, workloads=session.workloads, holder_for=target.holder
+        )
+
+    async def _connect_to_pool(self, request: web.Request) -> web.Response:
+        credential = self._credential(request)
+        target = PoolTarget(pool_key(request), credential, self._routes)
+        if target.is_session_expected:
+            await self._placement.appear(target.topic, target.own_session, timeout_s=WATCH_LAG_S)
+        found = target.find()
+
+        def holder_for(_session: SessionRoute) -> str:
+            # Without a claim the target has led to the session whose token the client shows.
+            return credential.holder if credential is not None else ""
+
+        return await self._connect(
+            request, target, workloads=found.workloads, holder_for=holder_for
+        )
+
+    async def _connect(
+        self,
+        request: web.Request,
+        target: SessionTarget | PoolTarget,
+        *,
+        workloads: tuple[str, ...],
+        holder_for: Callable[[SessionRoute], str],
+    ) -> web.Response:
+        """Take an offer to the target's pod. Nothing is claimed for one that is malformed."""
+        offer = strip_offer(await read_text(request, content_type=_SDP, limit=sdp.MAX_SDP_BYTES))
+        require_workload(workloads, protocol=Protocol.WHEP, target=str(target.key))
         source = client_address(request)
 
-        async def attempt(session: SessionRoute, pod: PodRoute) -> tuple[PodRoute, WhepAnswer]:
-            grant = _grant(session, holder=target.holder(session), source=source)
-            return pod, await self._offer(pod, grant=grant, offer=stripped)
+        async def attempt(seat: Seat) -> tuple[Seat, WhepAnswer]:
+            claim = seat.claim
+            holder = holder_of(claim.token) if claim is not None else holder_for(seat.session)
+            grant = seat.grant(Protocol.WHEP, holder=holder, source=source)
+            return seat, await self._offers.exchange(seat, grant=grant, offer=offer)
 
-        with self._held.place(source):
-            pod, answer = await self._placement.place(target, attempt, protocol=_WHEP)
-        self._hints.send(session.key)
+        with self._claims.ticket(source=source) as ticket:
+            with self._held.place(source):
+                seat, answer = await self._placement.place(
+                    target, attempt, ticket=ticket, protocol=_WHEP
+                )
+            ticket.keep()
+        self._hints.send(seat.session.key)
         logger.info(
             "connection bound",
-            extra={"session": str(session.key), "pod": pod.name, "connection": answer.connection},
+            extra=about(seat.session.key, pod=seat.pod, connection=answer.connection),
         )
-        location = f"/s/{session.key.namespace}/{session.key.name}/whep/{answer.connection}"
         return web.Response(
-            status=201, text=answer.sdp, content_type=_SDP, headers={"Location": location}
+            status=201, text=answer.sdp, content_type=_SDP, headers=_headers(seat, answer)
         )
 
-    async def _offer(self, pod: PodRoute, *, grant: ConnectionGrant, offer: str) -> WhepAnswer:
-        """Offer to one pod and rewrite its answer; an answer that nobody reads is ended."""
-        addresses = self._advertised.addresses
-        if not addresses:
-            raise Overloaded("the router's media address is not resolved yet")
-        call = asyncio.create_task(self._agent.connect_whep(pod, grant=grant, sdp=offer))
-        try:
-            answer = await asyncio.shield(call)
-        except asyncio.CancelledError:
-            self._clean_up(self._end_when_done(call, pod, grant))
-            raise
-        try:
-            rewritten = rewrite_for_clients(answer.sdp, pod=pod, addresses=addresses)
-        except PodFailed:
-            self._clean_up(self._end_quietly(pod, grant, answer.connection))
-            raise
-        return WhepAnswer(answer.connection, rewritten)
-
-    async def trickle(self, request: web.Request) -> web.Response:
+    async def _trickle(self, request: web.Request) -> web.Response:
         """Accept a client's candidates and drop them."""
-        await self.target(request)
+        target = await self.target(request)
+        target.find_for_connection()
         fragment = await read_text(request, content_type=_FRAGMENT, limit=sdp.MAX_SDP_BYTES)
         if not fragment.startswith("a=") and not fragment.startswith("m="):
             raise BadRequest("the body is no SDP fragment (RFC 8840)")
@@ -209,14 +209,17 @@ class WhepHandlers:
             )
         return web.Response(status=204)
 
-    async def end(self, request: web.Request) -> web.Response:
+    async def _end(self, request: web.Request) -> web.Response:
         """End a connection."""
-        target, session = await self.target(request)
+        target = await self.target(request)
+        session = target.find_for_connection()
         connection = request.match_info["connection"]
-        pod = self._routes.pod_for(session.uid)
+        pod = self._routes.pod_for(session)
         if pod is None:
             raise SessionEnded("the session has no pod any more, so the connection has ended")
-        grant = _grant(session, holder=target.holder(session), source=client_address(request))
+        grant = Seat(session, pod).grant(
+            Protocol.WHEP, holder=target.holder(session), source=client_address(request)
+        )
         try:
             known = await self._agent.end_whep(pod, grant=grant, connection=connection)
         except TryAgain as error:
@@ -224,74 +227,15 @@ class WhepHandlers:
         if not known:
             raise UnknownConnection("the session has no such connection; it may have ended")
         self._hints.send(session.key)
-        logger.info(
-            "connection ended", extra={"session": str(session.key), "connection": connection}
-        )
+        logger.info("connection ended", extra=about(session.key, pod=pod, connection=connection))
         return web.Response()
 
-    async def close(self) -> None:
-        """Wait for clean-ups that are under way."""
-        if self._cleanups:
-            await asyncio.gather(*self._cleanups, return_exceptions=True)
 
-    def _clean_up(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._cleanups.add(task)
-        task.add_done_callback(self._cleanups.discard)
-
-    async def _end_when_done(
-        self, call: asyncio.Task[WhepAnswer], pod: PodRoute, grant: ConnectionGrant
-    ) -> None:
-        try:
-            answer = await call
-        except (Refusal, TryAgain):
-            return
-        await self._end_quietly(pod, grant, answer.connection)
-
-    async def _end_quietly(self, pod: PodRoute, grant: ConnectionGrant, connection: str) -> None:
-        try:
-            await self._agent.end_whep(pod, grant=grant, connection=connection)
-        except (Refusal, TryAgain) as error:
-            logger.debug("unused connection not ended", extra={"cause": str(error)})
-
-
-def rewrite_for_clients(
-    description: str, *, pod: PodRoute, addresses: tuple[sdp.MediaAddress, ...]
-) -> str:
-    """Put the router's addresses into a pod's description.
-
-    Raises:
-        PodFailed: the description is malformed, or its ICE fragments do not name the pod, so that
-            no media would arrive.
-    """
-    try:
-        summary = sdp.check_ice(description)
-        rewritten = sdp.rewrite_candidates(description, addresses=addresses)
-    except sdp.SdpError as error:
-        raise PodFailed(f"the description of the session's pod {error}") from error
-    digest = pod_digest(pod.uid)
-    for ufrag in summary.ufrags:
-        place = parse_ufrag(ufrag)
-        if place is None or place.pod_digest != digest:
-            raise PodFailed("the ICE fragment of the session's pod does not name the pod")
-    return rewritten
-
-
-def _strip_offer(offer: str) -> str:
-    try:
-        sdp.check_ice(offer)
-        return sdp.strip_candidates(offer)
-    except sdp.SdpError as error:
-        raise BadOffer(f"the offer {error}") from error
-
-
-def _grant(session: SessionRoute, *, holder: str, source: str) -> ConnectionGrant:
-    workload, role = workload_for(session, protocol=Protocol.WHEP)
-    return ConnectionGrant(
-        session_uid=session.uid,
-        workload=workload,
-        role=role,
-        protocol=Protocol.WHEP,
-        holder=holder,
-        client_address=source,
-    )
+def _headers(seat: Seat, answer: WhepAnswer) -> dict[str, str]:
+    key = seat.session.key
+    headers = {"Location": f"/s/{key.namespace}/{key.name}/whep/{answer.connection}"}
+    if seat.session.pool:
+        headers[SESSION_HEADER] = str(key)
+    if seat.claim is not None:
+        headers[TOKEN_HEADER] = seat.claim.token
+    return headers

@@ -14,7 +14,13 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from podstream_core.agentapi import AgentPhase, AgentState, ConnectionGrant, ErrorBody
+from podstream_core.agentapi import (
+    AgentPhase,
+    AgentState,
+    Assignment,
+    ConnectionGrant,
+    ErrorBody,
+)
 from podstream_core.api import Results
 from podstream_core.names import CONNECTION_HEADER
 from podstream_core.tokens import PublicKeys, TokenError, TokenType, pod_audience
@@ -58,6 +64,7 @@ class FakeAgent:
     ip: str
     pod_uid: str
     session_uid: str
+    """Assignment that it works for; empty while it is idle."""
     keys: PublicKeys
     refusals: deque[tuple[int, str]] = field(default_factory=deque)
     """Refusals (status, code) that are used up one per connection attempt, before any other."""
@@ -71,6 +78,13 @@ class FakeAgent:
     answerer: WhepAnswerer | None = None
     on_stream: StreamHandler | None = None
     results: Results | None = None
+    assignments: list[Assignment] = field(default_factory=list)
+    """Assignments that were accepted, without repetitions."""
+    assign_refusals: deque[tuple[int, str]] = field(default_factory=deque)
+    """Refusals (status, code) of assignments, used up before any other; 0 hangs up."""
+    assign_delay_s: float = 0.0
+    drains: list[dict[str, str]] = field(default_factory=list)
+    on_drain: Callable[[], None] = lambda: None
     streams: list[asyncio.StreamWriter] = field(default_factory=list)
     _runners: list[web.AppRunner] = field(default_factory=list)
     _server: asyncio.Server | None = None
@@ -81,6 +95,8 @@ class FakeAgent:
         connect_app.router.add_post("/whep", self._post)
         connect_app.router.add_delete("/whep/{id}", self._delete)
         control_app.router.add_get("/state", self._state)
+        control_app.router.add_post("/assign", self._assign)
+        control_app.router.add_post("/drain", self._drain)
         for app, port in ((connect_app, connect), (control_app, control)):
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
             await runner.setup()
@@ -109,6 +125,8 @@ class FakeAgent:
         except TokenError:
             return 401, "InvalidToken"
         grant = ConnectionGrant.from_body(claims)
+        if not self.session_uid:
+            return 425, "NotReady"
         if grant.session_uid != self.session_uid or claims["sub"] != self.session_uid:
             return 401, "InvalidToken"
         if self.refusals:
@@ -155,7 +173,48 @@ class FakeAgent:
             self._check(token, TokenType.CONTROL)
         except TokenError:
             return _refusal(401, "InvalidToken")
-        state = AgentState(pod_uid=self.pod_uid, phase=self.phase, results=self.results)
+        return self._tell()
+
+    async def _assign(self, request: web.Request) -> web.Response:
+        token = (await request.json())["token"]
+        await asyncio.sleep(self.assign_delay_s)
+        if self.assign_refusals:
+            status, code = self.assign_refusals.popleft()
+            if not status:
+                assert request.transport is not None
+                request.transport.abort()
+            return _refusal(status or 500, code)
+        try:
+            claims = self._check(token, TokenType.ASSIGNMENT)
+        except TokenError:
+            return _refusal(401, "InvalidToken")
+        assignment = Assignment.from_body(claims)
+        assert claims["sub"] == assignment.assignment_id
+        if self.session_uid not in ("", assignment.assignment_id):
+            return _refusal(409, "AlreadyAssigned")
+        if not self.session_uid:
+            self.session_uid = assignment.assignment_id
+            self.assignments.append(assignment)
+        return self._tell()
+
+    async def _drain(self, request: web.Request) -> web.Response:
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        try:
+            self._check(token, TokenType.CONTROL)
+        except TokenError:
+            return _refusal(401, "InvalidToken")
+        self.drains.append(await request.json())
+        self.connections.clear()
+        self.on_drain()
+        return web.json_response({}, status=202)
+
+    def _tell(self) -> web.Response:
+        state = AgentState(
+            pod_uid=self.pod_uid,
+            phase=self.phase,
+            assignment_id=self.session_uid or None,
+            results=self.results,
+        )
         return web.Response(body=msgspec.json.encode(state), content_type="application/json")
 
     async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

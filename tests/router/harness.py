@@ -1,6 +1,7 @@
 """A whole router on loopback, whose routes a test sets by hand."""
 
 import asyncio
+import json
 import random
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -10,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fakes.fake_agent import FakeAgent
-from podstream_core.api import SessionKey
+from podstream_core.api import PoolKey, SessionKey
 from podstream_core.tokens import CLIENT_AUDIENCE, PublicKeys, SigningKey, TokenType
 from podstream_router.app import Router
 from podstream_router.keys import Keys
-from podstream_router.routes import PodRoute, SessionRoute
+from podstream_router.routes import PodRoute, PoolRoute, SessionRoute
 from podstream_router.settings import AgentPorts, Limits, Listener, Settings
 
 PORTS = AgentPorts(control=19440, connect=19441, stream=19442)
@@ -26,11 +27,27 @@ def loopback_ip() -> str:
     return f"127.{random.randint(1, 254)}.{random.randint(0, 255)}.{random.randint(2, 254)}"
 
 
-class SilentApi:
-    """An API server that has nothing and says nothing."""
+class QuietApi:
+    """An API server whose watches say nothing and that keeps what is created."""
+
+    def __init__(self) -> None:
+        self.sessions: list[dict[str, Any]] = []
+        self.faults: list[Exception] = []
+        """What the next creations meet, one each."""
+        self.attempts = 0
 
     async def get(self, path: str, *, query: Mapping[str, str]) -> bytes:
+        for session in self.sessions:
+            if path.endswith(f"/streamsessions/{session['metadata']['name']}"):
+                return json.dumps(session).encode()
         return b'{"metadata":{"resourceVersion":"1"},"items":[]}'
+
+    async def create(self, path: str, *, query: Mapping[str, str], body: Mapping[str, Any]) -> None:
+        self.attempts += 1
+        if self.faults:
+            raise self.faults.pop(0)
+        assert path == "/apis/podstream.dev/v1alpha1/namespaces/lab/streamsessions"
+        self.sessions.append(dict(body))
 
     @asynccontextmanager
     async def lines(
@@ -63,9 +80,38 @@ def pod_route(session: SessionRoute, **changes: Any) -> PodRoute:
         name=f"{session.key.name}-{uuid.uuid4().hex[:8]}",
         uid=str(uuid.uuid4()),
         ip=loopback_ip(),
+        owner_uid=session.uid,
         session=session.key,
-        session_uid=session.uid,
         created=EPOCH + timedelta(seconds=1),
+    )
+    return replace(route, **changes)
+
+
+def pool_route(name: str = "media", **changes: Any) -> PoolRoute:
+    """A pool with sensible members."""
+    template = {"circle": {"frames": 3}, "access": {"mode": "Public"}, "futureMember": {"x": 1}}
+    route = PoolRoute(
+        key=PoolKey("lab", name),
+        uid=str(uuid.uuid4()),
+        created=EPOCH,
+        public=True,
+        template=json.dumps(template).encode(),
+        workloads=("circle",),
+        max=10,
+    )
+    return replace(route, **changes)
+
+
+def idle_pod(pool: PoolRoute, **changes: Any) -> PodRoute:
+    """A warm pod of a pool."""
+    route = PodRoute(
+        namespace=pool.key.namespace,
+        name=f"{pool.key.name}-{uuid.uuid4().hex[:5]}",
+        uid=str(uuid.uuid4()),
+        ip=loopback_ip(),
+        owner_uid=pool.uid,
+        created=EPOCH + timedelta(seconds=1),
+        pool=pool.key.name,
     )
     return replace(route, **changes)
 
@@ -78,7 +124,13 @@ class Harness:
     signing: SigningKey
     client_key: SigningKey
     stop: asyncio.Event
+    api: QuietApi
     agents: list[FakeAgent] = field(default_factory=list)
+
+    @property
+    def keys(self) -> PublicKeys:
+        """What pods know."""
+        return PublicKeys.of(self.signing)
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.router.ports['http']}{path}"
@@ -99,7 +151,7 @@ class Harness:
     ) -> tuple[FakeAgent, PodRoute]:
         """Start a pod for a session and put it into the routes."""
         pod = pod or pod_route(session)
-        agent = FakeAgent(pod.ip, pod.uid, session.uid, PublicKeys.of(self.signing))
+        agent = FakeAgent(pod.ip, pod.uid, session.uid, self.keys)
         await agent.start(control=PORTS.control, connect=PORTS.connect, stream=PORTS.stream)
         self.agents.append(agent)
         if announce:
@@ -136,11 +188,12 @@ async def running_router(*, limits: Limits | None = None, **changes: Any) -> Asy
     )
     settings = replace(settings, **changes)
     signing, client_key = SigningKey.generate(), SigningKey.generate()
-    keys = Keys(signers=(signing,), client=PublicKeys.of(client_key))
-    router = Router(settings, api=SilentApi(), keys=keys)
+    keys = Keys(signers=(signing,), client=PublicKeys.of(client_key), client_signer=client_key)
+    api = QuietApi()
+    router = Router(settings, api=api, keys=keys)
     stop = asyncio.Event()
     running = asyncio.create_task(router.run(stop))
-    harness = Harness(router, signing, client_key, stop)
+    harness = Harness(router, signing, client_key, stop, api)
     try:
         await until(
             lambda: (

@@ -19,6 +19,7 @@ from podstream_core.tokens import SigningKey
 from podstream_router import hints as hints_module
 from podstream_router.hints import Hints
 from podstream_router.metrics import RouterMetrics
+from podstream_router.operators import Operators
 from podstream_router.settings import Listener
 from router.harness import Harness, metric, running_router, session_route, until
 
@@ -154,7 +155,7 @@ async def test_hints_are_bounded_and_an_absent_operator_harms_nothing(
 ) -> None:
     monkeypatch.setattr(hints_module, "MAX_PENDING", 2)
     metrics = RouterMetrics()
-    hints = Hints(http, operator_url="http://127.0.0.1:1", metrics=metrics)
+    hints = Hints(Operators(http, url="http://127.0.0.1:1"), metrics=metrics)
     for name in ("a", "a", "b", "c"):
         hints.send(SessionKey("lab", name))
 

@@ -9,8 +9,9 @@ import pytest
 
 from fakes.fake_agent import FakeAgent, description
 from podstream_core.ufrag import make_ufrag
-from podstream_router import lines, signalling
+from podstream_router import lines
 from podstream_router.settings import Limits
+from podstream_router.signalling import pumps
 from router.harness import EPOCH, Harness, metric, running_router, session_route, until
 
 PUBLIC: dict[str, Any] = {"public": True, "listeners": ("signalling",)}
@@ -264,7 +265,7 @@ async def test_line_that_is_begun_and_not_ended_is_cut(
 async def test_client_that_never_answers_is_cut(
     router: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signalling, "ANSWER_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(pumps, "ANSWER_TIMEOUT_S", 0.1)
     _, agent, _ = await router.add(**PUBLIC)
     Workload(agent)
     async with client_of(router) as client:
@@ -275,8 +276,8 @@ async def test_client_that_never_answers_is_cut(
 async def test_client_that_does_not_read_is_cut(
     router: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signalling, "WRITE_TIMEOUT_S", 0.1)
-    monkeypatch.setattr(signalling, "CLOSING_S", 0.1)
+    monkeypatch.setattr(pumps, "WRITE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(pumps, "CLOSING_S", 0.1)
     _, agent, _ = await router.add(**PUBLIC)
     offer = {"sdp": description(make_ufrag(agent.pod_uid, port=20000)), "type": "offer"}
     workload = Workload(agent, messages=(offer,) * 20_000)

@@ -425,7 +425,7 @@ async def test_pod_of_before_the_key_rotation_still_takes_connections(
     router: Harness, http: aiohttp.ClientSession
 ) -> None:
     session, agent, _ = await router.add()
-    router.router._agent._signers = (SigningKey.generate(), router.signing)
+    router.router._agent._transport.signers = (SigningKey.generate(), router.signing)
     response, _ = await post(http, router, session)
     assert response.status == 201
     assert len(agent.grants) == 1
