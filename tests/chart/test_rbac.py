@@ -15,7 +15,8 @@ OPERATOR = {
     ("events.k8s.io", "events"): {"create"},
 }
 ROUTER = {
-    ("podstream.dev", "streamsessions"): {"get", "list", "watch"},
+    ("podstream.dev", "streamsessions"): {"get", "list", "watch", "create"},
+    ("podstream.dev", "streampools"): {"get", "list", "watch"},
     ("", "pods"): {"get", "list", "watch"},
 }
 TEST = {("podstream.dev", "streamsessions"): {"get", "create", "delete"}}
