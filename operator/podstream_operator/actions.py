@@ -9,13 +9,14 @@ from datetime import datetime
 from typing import Any
 
 from podstream_core.agentapi import AgentState
-from podstream_core.api import StreamSession
+from podstream_core.api import PoolKey, StreamSession
 from podstream_core.tokens import CLIENT_AUDIENCE, SigningKey, TokenType
 from podstream_operator.agents import AgentClient
 from podstream_operator.clock import Clock
 from podstream_operator.cluster import Body, Cache, KubeClient
 from podstream_operator.decide import (
     Action,
+    AdoptPod,
     ContactAgent,
     CreateClient,
     CreatePod,
@@ -24,6 +25,7 @@ from podstream_operator.decide import (
     DrainAgent,
     EnsureSecret,
     SecretVerdict,
+    TakeWarm,
     judge_secret,
 )
 from podstream_operator.errors import ApiConflict, ApiRejected, ApiUnavailable
@@ -35,7 +37,11 @@ from podstream_operator.facts import (
     Rejection,
     SecretFacts,
     Site,
+    expected_assignment,
 )
+from podstream_operator.pools.adopt import Adopter, Adoption
+from podstream_operator.pools.capacity import Capacity
+from podstream_operator.pools.view import WarmView
 from podstream_operator.resources import (
     SessionImage,
     build_access_secret,
@@ -71,11 +77,15 @@ class Actor:
         kube: KubeClient,
         agents: AgentClient,
         cache: Cache,
+        warm: WarmView,
+        capacity: Capacity,
         clock: Clock,
         image: SessionImage,
         site: Site,
         client_key: SigningKey,
     ) -> None:
+        self._adopter = Adopter(kube=kube, agents=agents, cache=cache, warm=warm, clock=clock)
+        self._capacity = capacity
         self._kube = kube
         self._agents = agents
         self._cache = cache
@@ -114,6 +124,12 @@ class Actor:
                     sight.remember(secret_checked_at=now, secret_rejection=rejection)
             case CreatePod():
                 await self._create_session_pod(action, session=session, sight=sight)
+            case TakeWarm():
+                taken = self._adopter.take(action, session=session, memory=sight.memory)
+                _note(await taken, sight=sight)
+            case AdoptPod():
+                adopted = self._adopter.adopt(action, session=session, memory=sight.memory)
+                _note(await adopted, sight=sight)
             case CreateClient():
                 await self._create_client_pod(action, session=session, sight=sight)
             case ContactAgent():
@@ -149,7 +165,15 @@ class Actor:
             drain_started_at=None,
             pod_rejection=None,
         )
-        rejection = await self._create_pod(body, session=session)
+        reference = session.spec.pool_ref
+        known = reference and self._cache.pool(PoolKey(session.metadata.namespace, reference.name))
+        if not known:
+            rejection = await self._create_pod(body, session=session)
+        else:
+            with self._capacity.place(known.pool) as has_place:
+                if not has_place:
+                    return  # the last place went to another: the next look says so
+                rejection = await self._create_pod(body, session=session)
         sight.remember(pod_rejection=rejection)
 
     async def _create_client_pod(
@@ -191,7 +215,7 @@ class Actor:
         if body is None:
             body = await self._create_secret(session, expires_at=action.expires_at)
         secret = SecretFacts.from_body(body)
-        verdict = judge_secret(secret, session_uid=uid, expires_at=action.expires_at)
+        verdict = judge_secret(secret, owner_uid=uid, expires_at=action.expires_at)
         rejection = None
         if verdict is SecretVerdict.REPLACE:
             await self._kube.delete_secret(namespace, name, uid=secret.uid)
@@ -261,8 +285,30 @@ class Actor:
             return
         memory = dataclasses.replace(memory, silent=0, contact_at=memory.contact_at or asked_at)
         if isinstance(reply, AgentState):
-            ours = reply.assignment_id == session.metadata.uid
+            ours = reply.assignment_id == expected_assignment(session, pod)
             memory = dataclasses.replace(
                 memory, assigned=ours, last_state=reply if ours else memory.last_state
             )
         sight.memory = memory
+
+
+def _note(adoption: Adoption, *, sight: Sight) -> None:
+    """Take over what an adoption has brought; a Secret that came meanwhile stays."""
+    sight.remember(
+        **{
+            name: getattr(adoption.memory, name)
+            for name in (
+                "pod_uid",
+                "contact_at",
+                "assigned",
+                "last_state",
+                "dials",
+                "silent",
+                "drain_started_at",
+                "claim_refusal",
+                "spec_refusal",
+            )
+        }
+    )
+    if adoption.pod_uid is not None:
+        sight.agent, sight.agent_pod_uid = adoption.reply, adoption.pod_uid

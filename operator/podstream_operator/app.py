@@ -13,17 +13,23 @@ from typing import Any, Final, cast
 
 import kopf
 
-from podstream_core.api import SessionKey
+from podstream_core.api import PoolKey, SessionKey
 from podstream_operator.agents import AgentClient
 from podstream_operator.clock import Clock
-from podstream_operator.cluster import Cache, KubeClient
+from podstream_operator.cluster import Cache, KubeClient, Touched
 from podstream_operator.errors import ConfigError
 from podstream_operator.events import EventPoster
 from podstream_operator.handlers import EventSink, LoginHandler, build_registry, build_settings
-from podstream_operator.http import OperatorHttp
+from podstream_operator.http import Demand, OperatorHttp
 from podstream_operator.keys import Keys
 from podstream_operator.metrics import Metrics
 from podstream_operator.poller import poll
+from podstream_operator.pools.capacity import Capacity
+from podstream_operator.pools.demand import DemandBook
+from podstream_operator.pools.offers import Offers
+from podstream_operator.pools.reconcile import PoolReconciler
+from podstream_operator.pools.secret import PoolSecrets
+from podstream_operator.pools.view import WarmView
 from podstream_operator.reconcile import Reconciler
 from podstream_operator.resources import SessionImage
 from podstream_operator.resync import Resync
@@ -33,6 +39,8 @@ from podstream_operator.workqueue import WorkQueue
 
 logger = logging.getLogger(__name__)
 
+POOL_WORKERS: Final = 4
+"""Pools that are reconciled at the same time."""
 WORKER_STALLED_AFTER_S: Final = 120.0
 """A reconcile's calls all have timeouts of seconds: a worker that takes longer hangs."""
 
@@ -58,35 +66,67 @@ class Operator:
         self.cache = Cache()
         self.watchdog = WatchDog()
         self._events = EventPoster(kube, instance=settings.instance, metrics=metrics)
+        image = SessionImage(
+            image=settings.session_image,
+            pull_policy=settings.session_image_pull_policy,
+            requests=settings.session_requests,
+            limits=settings.session_limits,
+            public_keys=keys.public_jwks,
+            log_level=settings.log_level,
+            log_format=settings.log_format,
+        )
+        warm, self._demand = WarmView(), DemandBook()
+        capacity = Capacity(cache=self.cache, warm=warm, clock=clock)
         self._reconciler = Reconciler(
             cache=self.cache,
             kube=kube,
             agents=agents,
+            warm=warm,
+            capacity=capacity,
+            offers=Offers(
+                cache=self.cache,
+                warm=warm,
+                image=image,
+                capacity=capacity,
+                max_sessions_per_namespace=settings.max_sessions_per_namespace,
+            ),
             events=self._events,
             metrics=metrics,
             clock=clock,
-            image=SessionImage(
-                image=settings.session_image,
-                pull_policy=settings.session_image_pull_policy,
-                requests=settings.session_requests,
-                limits=settings.session_limits,
-                public_keys=keys.public_jwks,
-                log_level=settings.log_level,
-                log_format=settings.log_format,
-            ),
+            image=image,
             site=settings.site,
             keys=keys,
+        )
+        self._pool_reconciler = PoolReconciler(
+            cache=self.cache,
+            kube=kube,
+            agents=agents,
+            warm=warm,
+            demand=self._demand,
+            capacity=capacity,
+            secrets=PoolSecrets(kube=kube, clock=clock, client_key=keys.client),
+            metrics=metrics,
+            clock=clock,
+            image=image,
+            site=settings.site,
+            max_starting=settings.pool_max_starting,
+            wake=self._wake_unplaced,
         )
         self.queue: WorkQueue[SessionKey] = WorkQueue(
             self._reconciler.reconcile,
             workers=settings.workers,
             on_result=metrics.reconciled,
         )
+        self.pool_queue: WorkQueue[PoolKey] = WorkQueue(
+            self._pool_reconciler.reconcile, workers=POOL_WORKERS
+        )
         metrics.observe_state(
             queue=self.queue,
             sessions=lambda: (known.session for known in self.cache.sessions()),
+            pools=self.cache.pools,
             watch_behind_s=lambda: self.watchdog.behind_s(now=time.monotonic()),
         )
+        self.pool_memories = self._pool_reconciler.memories
         self.resync = Resync(
             kube=kube,
             cache=self.cache,
@@ -94,8 +134,8 @@ class Operator:
             watchdog=self.watchdog,
             namespaces=settings.namespaces,
             interval_s=settings.resync_seconds,
-            enqueue=self.queue.add,
-            after=self._reconciler.forget_absent,
+            touch=self._touch,
+            after=self._forget_absent,
         )
         self._http = OperatorHttp(
             live=self._what_is_dead,
@@ -103,6 +143,7 @@ class Operator:
             metrics=metrics.render,
             knows=lambda key: self.cache.session(key) is not None,
             hint=self.queue.add,
+            demand=self._take_demand,
         )
         self._registry = build_registry(
             EventSink(
@@ -110,7 +151,7 @@ class Operator:
                 clock=clock,
                 metrics=metrics,
                 watchdog=self.watchdog,
-                enqueue=self.queue.add,
+                touch=self._touch,
             ),
             login=login,
             cleanup=self._shut_down,
@@ -163,14 +204,15 @@ class Operator:
     async def _check_api(self) -> None:
         if not await self._kube.has_sessions_api():
             raise ConfigError(
-                "the cluster does not serve streamsessions.podstream.dev with its status "
-                "subresource: apply the CRDs first (kubectl apply --server-side -f crds/)"
+                "the cluster does not serve streamsessions and streampools of podstream.dev with "
+                "their status: apply the CRDs first (kubectl apply --server-side -f crds/)"
             )
 
     def _start_background(self) -> None:
         """Workers, resync, poller and Events; the end of one of them is the end of all."""
         works = {
             "queue": self.queue.run(),
+            "pools": self.pool_queue.run(),
             "resync": self.resync.run(),
             "poller": poll(self._reconciler.live, enqueue=self.queue.add_routine),
             "events": self._events.run(),
@@ -198,9 +240,35 @@ class Operator:
         await self._agents.close()
         await self._kube.close()
 
+    def _touch(self, touched: Touched) -> None:
+        """Make due whom a change concerns."""
+        if touched.session is not None:
+            self.queue.add(touched.session)
+        if touched.pool is not None and self.cache.pool(touched.pool) is not None:
+            self.pool_queue.add(touched.pool)
+
+    def _wake_unplaced(self, namespace: str) -> None:
+        """A pool has a pod, or room for one: sessions may have waited for just that."""
+        for key in self._reconciler.unplaced(namespace):
+            self.queue.add(key)
+
+    def _take_demand(self, demand: Demand) -> bool:
+        if self.cache.pool(demand.key) is None:
+            return False
+        changed = self._demand.note(
+            demand.key, router=demand.router, waiting=demand.waiting, now=time.monotonic()
+        )
+        if changed:
+            self.pool_queue.add(demand.key)
+        return True
+
+    def _forget_absent(self) -> None:
+        self._reconciler.forget_absent()
+        self._pool_reconciler.forget_absent()
+
     def _what_is_dead(self) -> str | None:
         """Liveness. Answering at all shows that the loop turns."""
-        stalled_s = self.queue.stalled_s()
+        stalled_s = max(self.queue.stalled_s(), self.pool_queue.stalled_s())
         if self._loaded and stalled_s > WORKER_STALLED_AFTER_S:
             return f"a worker has not turned for {stalled_s:.0f} s"
         behind_s = self.watchdog.behind_s(now=time.monotonic())

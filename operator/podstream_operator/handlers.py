@@ -11,9 +11,9 @@ from typing import Any, Final
 import kopf
 
 from podstream_core import names
-from podstream_core.api import SessionKey
+from podstream_core.api import PoolKey, SessionKey
 from podstream_operator.clock import Clock
-from podstream_operator.cluster import Cache
+from podstream_operator.cluster import Cache, Touched
 from podstream_operator.facts import PodFacts
 from podstream_operator.metrics import Metrics
 from podstream_operator.watchdog import WatchDog
@@ -38,13 +38,13 @@ class EventSink:
         clock: Clock,
         metrics: Metrics,
         watchdog: WatchDog,
-        enqueue: Callable[[SessionKey], None],
+        touch: Callable[[Touched], None],
     ) -> None:
         self._cache = cache
         self._clock = clock
         self._metrics = metrics
         self._watchdog = watchdog
-        self._enqueue = enqueue
+        self._touch = touch
 
     def session_event(self, kind: str | None, body: dict[str, Any]) -> None:
         """A StreamSession appeared, changed or went; `kind` is `None` for kopf's first list."""
@@ -54,18 +54,39 @@ class EventSink:
             metadata = body["metadata"]
             key = SessionKey(metadata["namespace"], metadata["name"])
             self._cache.drop_session(key, uid=metadata["uid"])
+            self._touch(Touched(pool=_pool_of(body)))
             return
         changed = self._cache.put_session(body, now=self._clock.now())
         if changed is not None:
-            self._enqueue(changed)
+            self._touch(Touched(session=changed, pool=_pool_of(body)))
+
+    def pool_event(self, kind: str | None, body: dict[str, Any]) -> None:
+        """A StreamPool appeared, changed or went."""
+        self._metrics.watch_event("pool")
+        self._watchdog.watched("pool", body=body)
+        metadata = body["metadata"]
+        key = PoolKey(metadata["namespace"], metadata["name"])
+        if kind == DELETED:
+            self._cache.drop_pool(key, uid=metadata["uid"])
+        else:
+            self._cache.put_pool(body)
+        self._touch(Touched(pool=key))
 
     def pod_event(self, kind: str | None, body: dict[str, Any]) -> None:
-        """A session or client pod appeared, changed or went."""
+        """A pod of a session, a client or a pool appeared, changed or went."""
         self._metrics.watch_event("pod")
         self._watchdog.watched("pod", body=body)
         pod = PodFacts.from_body(body)
         put = self._cache.drop_pod if kind == DELETED else self._cache.put_pod
-        self._enqueue(put(pod))
+        self._touch(put(pod))
+
+
+def _pool_of(session: dict[str, Any]) -> PoolKey | None:
+    """The pool that a session counts for, where it counts for one."""
+    metadata = session["metadata"]
+    reference = (session.get("spec") or {}).get("poolRef") or {}
+    name = reference.get("name") or (metadata.get("labels") or {}).get(names.LABEL_POOL)
+    return PoolKey(metadata["namespace"], str(name)) if name else None
 
 
 def build_registry(
@@ -93,7 +114,11 @@ def build_registry(
     async def _on_session(*, event: Any, **_: Any) -> None:
         sink.session_event(event["type"], dict(event["object"]))
 
-    @kopf.on.event("", "v1", "pods", labels={names.LABEL_SESSION: kopf.PRESENT}, registry=registry)
+    @kopf.on.event(names.GROUP, names.VERSION, names.POOL_PLURAL, registry=registry)
+    async def _on_pool(*, event: Any, **_: Any) -> None:
+        sink.pool_event(event["type"], dict(event["object"]))
+
+    @kopf.on.event("", "v1", "pods", labels={names.LABEL_ROLE: kopf.PRESENT}, registry=registry)
     async def _on_pod(*, event: Any, **_: Any) -> None:
         sink.pod_event(event["type"], dict(event["object"]))
 
@@ -121,6 +146,6 @@ def build_settings() -> kopf.OperatorSettings:
     # One list of 5,000 pods takes hundreds of megabytes while it is read.
     settings.watching.chunk_size = LIST_CHUNK
     # Pods of others never reach this process.
-    settings.watching.label_selectors["", "v1", "pods"] = names.LABEL_SESSION
+    settings.watching.label_selectors["", "v1", "pods"] = names.LABEL_ROLE
     settings.process.ultimate_exiting_timeout = 20
     return settings

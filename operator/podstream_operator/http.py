@@ -3,11 +3,12 @@
 import json
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Annotated, Final
 
+import msgspec
 from aiohttp import web
 
-from podstream_core.api import SessionKey
+from podstream_core.api import PoolKey, SessionKey
 
 logger = logging.getLogger(__name__)
 
@@ -17,11 +18,27 @@ Check = Callable[[], str | None]
 """What is wrong, or `None`."""
 
 
+class Demand(msgspec.Struct, frozen=True, kw_only=True):
+    """How many connections wait at a router for a pod of a pool."""
+
+    namespace: str
+    pool: str
+    waiting: Annotated[int, msgspec.Meta(ge=0)]
+    router: Annotated[str, msgspec.Meta(min_length=1, max_length=253)]
+
+    @property
+    def key(self) -> PoolKey:
+        """The pool."""
+        return PoolKey(self.namespace, self.pool)
+
+
 class OperatorHttp:
-    """Serves `/healthz`, `/readyz`, `/metrics` and `POST /hint`.
+    """Serves `/healthz`, `/readyz`, `/metrics`, `POST /hint` and `POST /demand`.
 
     A hint makes a session due earlier and can do nothing else: it names a session that the
-    operator knows, and a key that is due already is not made due twice. So it needs no token.
+    operator knows, and a key that is due already is not made due twice. Demand starts pods of a
+    pool ahead, never more than its `spec.max`. So neither needs a token; the chart's NetworkPolicy
+    admits routers only.
     """
 
     def __init__(
@@ -32,12 +49,14 @@ class OperatorHttp:
         metrics: Callable[[], bytes],
         knows: Callable[[SessionKey], bool],
         hint: Callable[[SessionKey], None],
+        demand: Callable[[Demand], bool],
     ) -> None:
         self._live = live
         self._ready = ready
         self._metrics = metrics
         self._knows = knows
         self._hint = hint
+        self._demand = demand
         self._runner: web.AppRunner | None = None
 
     async def start(self, *, host: str | None, port: int) -> int:
@@ -49,6 +68,7 @@ class OperatorHttp:
                 web.get("/readyz", self._get_readyz),
                 web.get("/metrics", self._get_metrics),
                 web.post("/hint", self._post_hint),
+                web.post("/demand", self._post_demand),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
@@ -84,6 +104,15 @@ class OperatorHttp:
         if not self._knows(key):
             return _refusal(404, "UnknownSession", f"there is no session {key}")
         self._hint(key)
+        return web.json_response({}, status=202)
+
+    async def _post_demand(self, request: web.Request) -> web.Response:
+        try:
+            demand = msgspec.json.decode(await request.read(), type=Demand)
+        except msgspec.MsgspecError as error:
+            return _refusal(400, "BadDemand", str(error))
+        if not self._demand(demand):
+            return _refusal(404, "UnknownPool", f"there is no pool {demand.key}")
         return web.json_response({}, status=202)
 
 

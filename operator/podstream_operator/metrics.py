@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from podstream_core.api import Phase, StreamSession
+from podstream_core.api import Phase, StreamPool, StreamSession
 
 _PREFIX: Final = "podstream_operator"
 _RECONCILE_BUCKETS: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
@@ -75,6 +75,11 @@ class Metrics:
             "Kubernetes Events that could not be posted. Nothing but the Event is lost.",
             registry=self.registry,
         )
+        self._pool_pods_created = Counter(
+            f"{_PREFIX}_pool_pods_created",
+            "Pods that were started to wait in a pool.",
+            registry=self.registry,
+        )
         self._watch_seen = Gauge(
             f"{_PREFIX}_watch_last_event_timestamp_seconds",
             "When a watch delivered its last event, seconds since the epoch.",
@@ -91,6 +96,10 @@ class Metrics:
         """Count a reconcile."""
         self._reconciles.labels(result).inc()
         self._reconcile_seconds.observe(seconds)
+
+    def pool_pod_created(self) -> None:
+        """Count a pod that was started for a pool."""
+        self._pool_pods_created.inc()
 
     def api_call(self, *, verb: str, resource: str, code: str) -> None:
         """Count a call to the Kubernetes API."""
@@ -121,10 +130,11 @@ class Metrics:
         *,
         queue: QueueView,
         sessions: Callable[[], Iterable[StreamSession]],
+        pools: Callable[[], Iterable[StreamPool]],
         watch_behind_s: Callable[[], float],
     ) -> None:
-        """Show queue, sessions and watches as they are at each scrape."""
-        self.registry.register(_StateCollector(queue, sessions))
+        """Show queue, sessions, pools and watches as they are at each scrape."""
+        self.registry.register(_StateCollector(queue, sessions, pools))
         self._watch_behind.set_function(watch_behind_s)
 
     def render(self) -> bytes:
@@ -135,9 +145,15 @@ class Metrics:
 class _StateCollector(Collector):
     """Reads the queue and the cache when Prometheus asks."""
 
-    def __init__(self, queue: QueueView, sessions: Callable[[], Iterable[StreamSession]]) -> None:
+    def __init__(
+        self,
+        queue: QueueView,
+        sessions: Callable[[], Iterable[StreamSession]],
+        pools: Callable[[], Iterable[StreamPool]],
+    ) -> None:
         self._queue = queue
         self._sessions = sessions
+        self._pools = pools
 
     def collect(self) -> Iterator[Metric]:
         """Metrics of this moment."""
@@ -157,3 +173,26 @@ class _StateCollector(Collector):
         for phase in Phase:
             sessions.add_metric([phase.value], phases[phase])
         yield sessions
+        pods = GaugeMetricFamily(
+            f"{_PREFIX}_pool_pods",
+            "Pods of each StreamPool by state: idle, starting, in_use, lingering.",
+            labels=["namespace", "pool", "state"],
+        )
+        waiting = GaugeMetricFamily(
+            f"{_PREFIX}_pool_waiting",
+            "Connections that wait for a pod of the StreamPool, as the routers told last.",
+            labels=["namespace", "pool"],
+        )
+        for pool in self._pools():
+            key, status = pool.key, pool.status
+            counts = {
+                "idle": status.warm,
+                "starting": status.starting,
+                "in_use": status.in_use,
+                "lingering": status.lingering,
+            }
+            for state, count in counts.items():
+                pods.add_metric([key.namespace, key.name, state], count)
+            waiting.add_metric([key.namespace, key.name], status.waiting)
+        yield pods
+        yield waiting

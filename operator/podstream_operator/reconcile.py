@@ -17,10 +17,14 @@ from podstream_operator.agents import AgentClient
 from podstream_operator.clock import Clock
 from podstream_operator.cluster import Cache, CachedSession, KubeClient
 from podstream_operator.decide import decide
+from podstream_operator.decide.placement import current_pod, restarts_of
 from podstream_operator.events import EventPoster
-from podstream_operator.facts import Memory, Observed, Site
+from podstream_operator.facts import NO_OFFER, Memory, Observed, Offer, Site
 from podstream_operator.keys import Keys
 from podstream_operator.metrics import Metrics
+from podstream_operator.pools.capacity import Capacity
+from podstream_operator.pools.offers import Offers
+from podstream_operator.pools.view import WarmView
 from podstream_operator.resources import SessionImage
 from podstream_operator.status import (
     ending_of,
@@ -46,6 +50,9 @@ class Reconciler:
         cache: Cache,
         kube: KubeClient,
         agents: AgentClient,
+        warm: WarmView,
+        capacity: Capacity,
+        offers: Offers,
         events: EventPoster,
         metrics: Metrics,
         clock: Clock,
@@ -53,6 +60,8 @@ class Reconciler:
         site: Site,
         keys: Keys,
     ) -> None:
+        self._offers = offers
+        self._unplaced: set[SessionKey] = set()
         self._cache = cache
         self._kube = kube
         self._events = events
@@ -63,6 +72,8 @@ class Reconciler:
             kube=kube,
             agents=agents,
             cache=cache,
+            warm=warm,
+            capacity=capacity,
             clock=clock,
             image=image,
             site=site,
@@ -76,6 +87,7 @@ class Reconciler:
         for _ in range(MAX_ROUNDS):
             known = self._cache.session(key)
             if known is None:
+                self._unplaced.discard(key)
                 return None
             session = known.session
             memory = self._memories.get(session.metadata.uid) or Memory(
@@ -85,6 +97,7 @@ class Reconciler:
             observed = Observed(
                 pods=self._cache.pods_of(session),
                 memory=memory,
+                offer=self._offer(session, memory=memory),
                 agent=sight.agent if sight else None,
                 agent_pod_uid=sight.agent_pod_uid if sight else None,
             )
@@ -104,6 +117,22 @@ class Reconciler:
             return plan.requeue_after_s
         logger.warning("reconcile does not settle", extra={"key": str(key)})
         return AGAIN_S
+
+    def _offer(self, session: StreamSession, *, memory: Memory) -> Offer:
+        """What the pools have, for a session that lives and has no pod."""
+        status = memory.status or session.status
+        pods = self._cache.pods_of(session)
+        if ending_of(status) is not None or current_pod(
+            session, pods=pods, restarts=restarts_of(status)
+        ):
+            self._unplaced.discard(session.key)
+            return NO_OFFER
+        self._unplaced.add(session.key)
+        return self._offers.offer(session)
+
+    def unplaced(self, namespace: str) -> list[SessionKey]:
+        """Sessions that had no pod when they were looked at last."""
+        return [key for key in self._unplaced if key.namespace == namespace]
 
     def forget_absent(self) -> None:
         """Drop the memory of sessions that exist no longer."""

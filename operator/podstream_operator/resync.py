@@ -12,9 +12,8 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from podstream_core import names
-from podstream_core.api import SessionKey
 from podstream_operator.clock import Clock
-from podstream_operator.cluster import Body, Cache, KubeClient
+from podstream_operator.cluster import Body, Cache, KubeClient, Touched
 from podstream_operator.errors import ApiError, ApiRejected, ConfigError
 from podstream_operator.facts import PodFacts, SecretFacts
 from podstream_operator.watchdog import WatchDog
@@ -38,7 +37,7 @@ class Resync:
         watchdog: WatchDog,
         namespaces: Collection[str],
         interval_s: float,
-        enqueue: Callable[[SessionKey], None],
+        touch: Callable[[Touched], None],
         after: Callable[[], None] = lambda: None,
     ) -> None:
         self._kube = kube
@@ -47,7 +46,7 @@ class Resync:
         self._watchdog = watchdog
         self._namespaces = tuple(namespaces)
         self._interval_s = interval_s
-        self._enqueue = enqueue
+        self._touch = touch
         self._after = after
 
     async def load(self) -> None:
@@ -80,42 +79,49 @@ class Resync:
                 logger.warning("resync failed", extra={"cause": str(error)})
 
     async def run_once(self) -> None:
-        """List all namespaces once, and make every session due."""
+        """List all namespaces once, and make every session and pool due."""
         for namespace in self._namespaces:
             await self._resync(namespace)
         self._after()
         for key in self._cache.session_keys():
-            self._enqueue(key)
+            self._touch(Touched(session=key))
+        for pool in self._cache.pools():
+            self._touch(Touched(pool=pool.key))
 
     async def _resync(self, namespace: str) -> None:
-        known_sessions, known_pods = self._cache.uids(namespace)
-        # Pods first: a session that owns a listed pod is older than the list of sessions.
+        before = self._cache.uids(namespace)
+        # Pods first: whoever owns a listed pod is older than the lists of owners.
         pod_bodies = await self._kube.list_pods(namespace)
+        pool_bodies = await self._kube.list_pools(namespace)
         session_bodies = await self._kube.list_sessions(namespace)
         now = self._clock.now()
+        for body in pool_bodies:
+            self._cache.put_pool(body)
         for body in session_bodies:
             self._cache.put_session(body, now=now)
         pods = [PodFacts.from_body(body) for body in pod_bodies]
         for pod in pods:
             self._cache.put_pod(pod)
         session_uids = {body["metadata"]["uid"] for body in session_bodies}
+        pool_uids = {body["metadata"]["uid"] for body in pool_bodies}
         missing = self._cache.forget(
             namespace,
-            session_uids=known_sessions - session_uids,
-            pod_uids=known_pods - {pod.uid for pod in pods},
+            session_uids=before.sessions - session_uids,
+            pod_uids=before.pods - {pod.uid for pod in pods},
+            pool_uids=before.pools - pool_uids,
         )
-        for key in missing:
-            self._enqueue(key)
-        self._watch_for_lag(namespace, sessions=session_bodies, pods=pod_bodies)
-        await self._collect_orphans(namespace, pods=pods, session_uids=session_uids)
+        for touched in missing:
+            self._touch(touched)
+        self._watch_for_lag(namespace, session=session_bodies, pod=pod_bodies, pool=pool_bodies)
+        await self._collect_orphans(namespace, pods=pods, owner_uids=session_uids | pool_uids)
 
-    def _watch_for_lag(self, namespace: str, *, sessions: list[Body], pods: list[Body]) -> None:
+    def _watch_for_lag(self, namespace: str, **lists: list[Body]) -> None:
         now = time.monotonic()
-        for kind, bodies in (("session", sessions), ("pod", pods)):
+        for kind, bodies in lists.items():
             self._watchdog.listed(kind, namespace=namespace, bodies=bodies, now=now)
 
     async def _collect_orphans(
-        self, namespace: str, *, pods: list[PodFacts], session_uids: set[str]
+        self, namespace: str, *, pods: list[PodFacts], owner_uids: set[str]
     ) -> None:
         """Delete what the garbage collector does not: children that have lost their owner.
 
@@ -123,15 +129,16 @@ class Resync:
         Role does not allow it); the one of an orphaned pod's session is found by its name.
         """
         orphans = [
-            pod for pod in pods if pod.managed and pod.exists and pod.owner_uid not in session_uids
+            pod for pod in pods if pod.managed and pod.exists and pod.owner_uid not in owner_uids
         ]
         for pod in orphans:
             logger.info("orphaned pod is deleted", extra={"pod": pod.name, "session": pod.session})
             await self._kube.delete_pod(namespace, pod.name, uid=pod.uid)
-        for name in {pod.session for pod in orphans if pod.role == names.ROLE_SESSION}:
+        owners = {pod.session for pod in orphans if pod.role == names.ROLE_SESSION}
+        for name in owners - {""}:
             body = await self._kube.get_secret(namespace, f"{name}-access")
             if body is None:
                 continue
             secret = SecretFacts.from_body(body)
-            if secret.managed and secret.owner_uid not in session_uids:
+            if secret.managed and secret.owner_uid not in owner_uids:
                 await self._kube.delete_secret(namespace, secret.name, uid=secret.uid)

@@ -54,6 +54,10 @@ class OperatorSettings:
     """Sessions that are reconciled at the same time."""
     resync_seconds: float = 60.0
     """Seconds between two lists that find what a watch has missed, and orphans."""
+    pool_max_starting: int = 10
+    """Pods of one pool that may be starting at a time."""
+    max_sessions_per_namespace: int = 0
+    """Sessions of a namespace that have not ended; 0: no limit."""
     log_level: str = "INFO"
     log_format: LogFormat = "json"
 
@@ -101,6 +105,10 @@ class OperatorSettings:
             instance=env.get("POD_NAME") or socket.gethostname(),
             workers=_whole(env, "PODSTREAM_WORKERS", 16, low=1, high=256),
             resync_seconds=_whole(env, "PODSTREAM_RESYNC_SECONDS", 60, low=5, high=3600),
+            pool_max_starting=_whole(env, "PODSTREAM_POOL_MAX_STARTING", 10, low=1, high=500),
+            max_sessions_per_namespace=_whole(
+                env, "PODSTREAM_MAX_SESSIONS_PER_NAMESPACE", 0, low=0, high=1_000_000
+            ),
             log_level=env.get("PODSTREAM_LOG_LEVEL") or "INFO",
             log_format=_log_format(env),
         )

@@ -10,7 +10,10 @@ OPERATOR = {
     ("podstream.dev", "streamsessions"): {"get", "list", "watch", "delete"},
     ("podstream.dev", "streamsessions/status"): {"patch"},
     ("podstream.dev", "streamsessions/finalizers"): {"update"},
-    ("", "pods"): {"get", "list", "watch", "create", "delete"},
+    ("podstream.dev", "streampools"): {"get", "list", "watch"},
+    ("podstream.dev", "streampools/status"): {"patch"},
+    ("podstream.dev", "streampools/finalizers"): {"update"},
+    ("", "pods"): {"get", "list", "watch", "create", "patch", "delete"},
     ("", "secrets"): {"get", "create", "patch", "delete"},
     ("events.k8s.io", "events"): {"create"},
 }
@@ -19,6 +22,7 @@ ROUTER = {
     ("podstream.dev", "streampools"): {"get", "list", "watch"},
     ("", "pods"): {"get", "list", "watch"},
 }
+EDITED = ("streamsessions", "streampools", "streampools/scale")
 TEST = {("podstream.dev", "streamsessions"): {"get", "create", "delete"}}
 
 every_set = pytest.mark.parametrize("values", VALUES)
@@ -117,7 +121,8 @@ def test_people_get_sessions_with_the_built_in_roles() -> None:
         "streams-podstream-edit": {"edit", "admin"},
     }
     edit = rights(one(manifests, "ClusterRole", "streams-podstream-edit"))
-    assert edit.keys() == {("podstream.dev", "streamsessions")}, "status is the operator's"
+    wanted = {("podstream.dev", name) for name in EDITED}
+    assert edit.keys() == wanted, "status is the operator's"
 
 
 def test_own_accounts_can_be_used() -> None:

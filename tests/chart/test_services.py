@@ -98,6 +98,8 @@ def test_kind_environment() -> None:
         "PODSTREAM_SIGNALLING_ADDRESS": "127.0.0.1:50052",
         "PODSTREAM_SIGNALLING_CLUSTER_ADDRESS": "podstream-router.streams.svc:50052",
         "PODSTREAM_RESYNC_SECONDS": "60",
+        "PODSTREAM_POOL_MAX_STARTING": "10",
+        "PODSTREAM_MAX_SESSIONS_PER_NAMESPACE": "0",
     }
     assert json.loads(operator["PODSTREAM_SESSION_RESOURCES"]).keys() == {"requests", "limits"}
     assert json.loads(router["PODSTREAM_MEDIA_ADVERTISE"]) == [

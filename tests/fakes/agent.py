@@ -8,7 +8,13 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from podstream_core.agentapi import AgentPhase, AgentState, Assignment, Failure
+from podstream_core.agentapi import (
+    AgentPhase,
+    AgentState,
+    Assignment,
+    Failure,
+    SessionRef,
+)
 from podstream_core.api import Results, Timeline
 from podstream_core.tokens import PublicKeys, TokenError, TokenType, pod_audience
 
@@ -27,6 +33,8 @@ class FakeAgent:
         self.assignments: list[Assignment] = []
         self.calls: list[str] = []
         self.ready = True
+        self.confirmed = False
+        """Somebody has shown that it knows of the session."""
         self.drain_finishes = True
         self.state = AgentState(pod_uid=pod_uid, phase=AgentPhase.IDLE)
         self.answer: Callable[[web.Request], Awaitable[web.Response]] | None = None
@@ -45,6 +53,18 @@ class FakeAgent:
         if stamp and getattr(timeline, stamp) is None:
             timeline = msgspec.structs.replace(timeline, **{stamp: self._now()})
         self.state = msgspec.structs.replace(self.state, phase=phase, timeline=timeline, **changes)
+
+    def assign_locally(self, assignment_id: str, session: SessionRef) -> None:
+        """Take an assignment as if a router had sent it."""
+        assert self.state.assignment_id is None
+        self.state = msgspec.structs.replace(
+            self.state,
+            phase=AgentPhase.STARTING,
+            assignment_id=assignment_id,
+            session=session,
+            timeline=Timeline(assigned_at=self._now()),
+        )
+        self.move(AgentPhase.READY)
 
     def measure(self, results: Results) -> None:
         """Set the figures."""
@@ -66,6 +86,9 @@ class FakeAgent:
             return _refuse(401, "InvalidToken", str(error))
         if request.path == "/drain":
             return await self._drain(request)
+        if request.path == "/retire":
+            return self._retire()
+        self.confirmed |= request.query.get("confirm") != "false"
         return web.json_response(self.state.to_body())
 
     async def _assign(self, request: web.Request) -> web.Response:
@@ -79,7 +102,8 @@ class FakeAgent:
         assignment = Assignment.from_body(claims)
         if self.reject_spec:
             return _refuse(422, "SpecRejected", self.reject_spec)
-        if self.state.assignment_id not in (None, assignment.assignment_id):
+        taken = self.state.assignment_id not in (None, assignment.assignment_id)
+        if taken or self.state.phase is AgentPhase.DRAINING:
             return _refuse(409, "AlreadyAssigned", "another session was first")
         if self.state.assignment_id is None:
             self.assignments.append(assignment)
@@ -92,6 +116,12 @@ class FakeAgent:
             )
             if self.auto_ready:
                 self.move(AgentPhase.READY)
+        return web.json_response(self.state.to_body())
+
+    def _retire(self) -> web.Response:
+        if self.state.phase is not AgentPhase.IDLE:
+            return _refuse(409, "AlreadyAssigned", "this pod works for a session")
+        self.state = msgspec.structs.replace(self.state, phase=AgentPhase.DRAINING)
         return web.json_response(self.state.to_body())
 
     async def _drain(self, request: web.Request) -> web.Response:

@@ -23,7 +23,10 @@ Body = dict[str, Any]
 
 CORE = {"pods": "Pod", "secrets": "Secret", "namespaces": "Namespace"}
 GROUPS: dict[str, dict[str, str]] = {
-    "podstream.dev/v1alpha1": {"streamsessions": "StreamSession"},
+    "podstream.dev/v1alpha1": {
+        "streamsessions": "StreamSession",
+        "streampools": "StreamPool",
+    },
     "apiextensions.k8s.io/v1": {"customresourcedefinitions": "CustomResourceDefinition"},
     "events.k8s.io/v1": {"events": "Event"},
 }
@@ -105,6 +108,10 @@ class FakeKubeApi:
         self._faults.append(fault)
         return fault
 
+    def clear_faults(self) -> None:
+        """Let everything succeed again."""
+        self._faults.clear()
+
     async def drop_watches(self, *, gone: bool = False) -> None:
         """End all watches; with `gone`, resuming them is answered with 410."""
         async with self._changed:
@@ -162,6 +169,8 @@ class FakeKubeApi:
     def _insert(self, resource: str, namespace: str, body: Body) -> Body:
         body = copy.deepcopy(body)
         metadata = body["metadata"]
+        if "name" not in metadata:
+            metadata["name"] = metadata["generateName"] + uuid.uuid4().hex[:5]
         metadata.setdefault("namespace", namespace)
         metadata.setdefault("uid", str(uuid.uuid4()))
         metadata.setdefault("generation", 1)
@@ -283,7 +292,7 @@ class FakeKubeApi:
         return [name for name in GROUPS if self.serves_sessions or not name.startswith("podstream")]
 
     def _post(self, resource: str, namespace: str, body: Body) -> web.Response:
-        if (resource, namespace, body["metadata"]["name"]) in self._objects:
+        if (resource, namespace, body["metadata"].get("name")) in self._objects:
             return _failure(409, f"{resource} {body['metadata']['name']} already exists")
         return web.json_response(self._insert(resource, namespace, body), status=201)
 

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import logging
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
@@ -15,7 +16,7 @@ from fakes.agent import FakeAgent, running_agent
 from fakes.clock import MovableClock
 from fakes.kube_api import Body, FakeKubeApi, running_kube_api
 from podstream_core import names
-from podstream_core.agentapi import AgentState
+from podstream_core.agentapi import AgentState, SessionRef
 from podstream_core.termination import encode_termination
 from podstream_core.tokens import PublicKeys, SigningKey
 from podstream_operator.agents import HttpAgentClient
@@ -43,6 +44,17 @@ def session_body(name: str = "ball", **spec: Any) -> Body:
         "kind": names.SESSION_KIND,
         "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": {"circle": {"frames": 600}, **spec},
+    }
+
+
+def pool_body(name: str = "media", *, spec: Body | None = None, **members: Any) -> Body:
+    """A StreamPool as the API server stores it."""
+    template = {"circle": {"frames": 600}, "access": {"mode": "Public"}, **(spec or {})}
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.POOL_KIND,
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {"template": {"spec": template}, **members},
     }
 
 
@@ -97,6 +109,16 @@ class World:
             if pod["metadata"]["labels"].get(names.LABEL_ROLE) == role
         ]
 
+    def pool(self, name: str = "media") -> Body | None:
+        return self.api.get(names.POOL_PLURAL, NAMESPACE, name)
+
+    def pool_status(self, name: str = "media") -> Body:
+        status: Body = (self.pool(name) or {}).get("status", {})
+        return status
+
+    def agent_of(self, pod: Body) -> FakeAgent:
+        return self.agents[pod["metadata"]["uid"]]
+
     def agent(self) -> FakeAgent:
         """The newest agent."""
         return list(self.agents.values())[-1]
@@ -105,6 +127,38 @@ class World:
 
     async def apply(self, name: str = "ball", **spec: Any) -> Body:
         return await self.api.create(names.SESSION_PLURAL, session_body(name, **spec))
+
+    async def apply_pool(self, name: str = "media", **spec: Any) -> Body:
+        return await self.api.create(names.POOL_PLURAL, pool_body(name, **spec))
+
+    async def demand(self, waiting: int, *, pool: str = "media", router: str = "router-0") -> int:
+        """Tell the operator how many connections wait, as a router does."""
+        body = {"namespace": NAMESPACE, "pool": pool, "waiting": waiting, "router": router}
+        async with (
+            aiohttp.ClientSession() as http,
+            http.post(f"http://127.0.0.1:{self.operator.http_port}/demand", json=body) as response,
+        ):
+            return response.status
+
+    async def connect(self, pod: Body, *, session: str, pool: str = "media") -> str:
+        """Assign a pod to a connection as a router does, and create its session."""
+        uid = pod["metadata"]["uid"]
+        assignment = str(uuid.uuid4())
+        agent = self.agents[uid]
+        agent.assign_locally(
+            assignment, SessionRef(namespace=NAMESPACE, name=session, uid=assignment)
+        )
+        body = session_body(session, poolRef={"name": pool}, access={"mode": "Public"})
+        body["metadata"] |= {
+            "labels": {names.LABEL_POOL: pool},
+            "annotations": {
+                names.ANNOTATION_ASSIGNMENT: f"{assignment}/{pod['metadata']['name']}/{uid}",
+                names.ANNOTATION_ARRIVED_AT: self.clock.now().isoformat(),
+                names.ANNOTATION_ORIGIN: "Warm",
+            },
+        }
+        await self.api.create(names.SESSION_PLURAL, body)
+        return assignment
 
     async def reach(self, phase: str, name: str = "ball") -> Body:
         await eventually(lambda: self.phase(name) == phase)
@@ -156,6 +210,7 @@ class World:
             pod,
             phase="Running",
             podIP="127.0.0.1",
+            conditions=[{"type": "Ready", "status": "True"}],
             containerStatuses=[{"name": role, "state": {"running": {"startedAt": started}}}],
         )
 
@@ -185,7 +240,8 @@ class World:
                 metadata = pod["metadata"]
                 if metadata["uid"] not in self._seen and self.auto_boot:
                     self._seen.add(metadata["uid"])
-                    await self.boot(pod)
+                    with suppress(KeyError):  # removed while it booted
+                        await self.boot(pod)
                 elif "deletionTimestamp" in metadata:
                     await self.kill_pod(pod)
             version = await self.api.wait_for_change(version)

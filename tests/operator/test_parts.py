@@ -18,7 +18,8 @@ from podstream_core.agentapi import AgentPhase, AgentState
 from podstream_core.api import SessionKey
 from podstream_core.tokens import CLIENT_AUDIENCE, PublicKeys, SigningKey, TokenType
 from podstream_operator.agents import HttpAgentClient, pod_address
-from podstream_operator.cluster import Cache
+from podstream_operator.cluster import Cache, Touched
+from podstream_operator.cluster.cache import Uids
 from podstream_operator.errors import ConfigError
 from podstream_operator.facts import AgentRefusal, AgentUnreachable, PodFacts, SecretFacts
 from podstream_operator.keys import load_keys
@@ -172,11 +173,12 @@ def test_forgotten_objects_are_named() -> None:
     cache = Cache()
     cache.put_session(body(10), now=START)
     cache.put_pod(make_pod())
-    assert cache.uids("media") == ({UID}, {POD_UID})
+    assert cache.uids("media") == Uids(sessions={UID}, pods={POD_UID}, pools=set())
     assert cache.forget("elsewhere", session_uids={UID}, pod_uids={POD_UID}) == []
-    assert cache.forget("media", session_uids=set(), pod_uids={POD_UID}) == [KEY]
-    assert cache.forget("media", session_uids={UID}, pod_uids=set()) == [KEY]
-    assert cache.uids("media") == (set(), set())
+    touched = [Touched(session=KEY)]
+    assert cache.forget("media", session_uids=set(), pod_uids={POD_UID}) == touched
+    assert cache.forget("media", session_uids={UID}, pod_uids=set()) == touched
+    assert cache.uids("media") == Uids(sessions=set(), pods=set(), pools=set())
 
 
 # Watchdog and poller

@@ -71,6 +71,7 @@ def test_session_pod() -> None:
                 "podstream.dev/role": "session",
                 "podstream.dev/pod-shape": pod_shape(session.spec, image=IMAGE),
             },
+            "annotations": {"podstream.dev/restart": "0"},
             "ownerReferences": OWNER,
         },
         "spec": {
@@ -91,6 +92,7 @@ def test_session_pod() -> None:
                         {"name": "POD_NAMESPACE", "valueFrom": field("metadata.namespace")},
                         {"name": "POD_IP", "valueFrom": field("status.podIP")},
                         {"name": "PODSTREAM_PUBLIC_KEYS", "value": '{"keys":[]}'},
+                        {"name": "PODSTREAM_WORKLOADS", "value": "circle"},
                         {"name": "PODSTREAM_LOG_LEVEL", "value": "INFO"},
                         {"name": "PODSTREAM_LOG_FORMAT", "value": "json"},
                     ],
@@ -149,7 +151,7 @@ def test_session_pod_takes_the_typed_settings_and_nothing_of_ours_is_overridden(
     labels = pod["metadata"]["labels"]
     assert labels.pop("podstream.dev/pod-shape")
     assert labels == {**LABELS, "podstream.dev/role": "session", "team": "vision"}
-    assert pod["metadata"]["annotations"] == {"note": "x"}
+    assert pod["metadata"]["annotations"] == {"note": "x", "podstream.dev/restart": "0"}
     spec = pod["spec"]
     assert spec["tolerations"] == [*knobs["tolerations"], lost_node("unreachable")]
     assert spec["containers"][0]["resources"] == {

@@ -49,6 +49,8 @@ ENV_POD_UID: Final = "POD_UID"
 ENV_POD_NAME: Final = "POD_NAME"
 ENV_POD_NAMESPACE: Final = "POD_NAMESPACE"
 ENV_POD_IP: Final = "POD_IP"
+ENV_WORKLOADS: Final = "PODSTREAM_WORKLOADS"
+"""Workloads whose child processes start before any assignment, comma list."""
 ENV_PUBLIC_KEYS: Final = "PODSTREAM_PUBLIC_KEYS"
 """JWK set with the installation's public keys, as JSON."""
 

@@ -20,6 +20,10 @@
 {{- end }}
 - name: PODSTREAM_RESYNC_SECONDS
   value: {{ .Values.operator.resyncSeconds | quote }}
+- name: PODSTREAM_POOL_MAX_STARTING
+  value: {{ .Values.operator.poolMaxStarting | quote }}
+- name: PODSTREAM_MAX_SESSIONS_PER_NAMESPACE
+  value: {{ .Values.limits.maxSessionsPerNamespace | int | quote }}
 {{- end -}}
 
 {{/* Environment of the router beside the shared part. */}}
@@ -48,6 +52,8 @@
   value: {{ .Values.router.limits.requestsPerSecond | quote }}
 - name: PODSTREAM_MAX_FLOWS
   value: {{ .Values.router.limits.flows | int | quote }}
+- name: PODSTREAM_MAX_SESSIONS_PER_NAMESPACE
+  value: {{ .Values.limits.maxSessionsPerNamespace | int | quote }}
 - name: PODSTREAM_ADMIN_PORT
   value: "8082"
 {{- end -}}

@@ -13,8 +13,12 @@ class AgentClient(Protocol):
         """Give the session to the pod; a pod that has it already answers with its state."""
         ...
 
-    async def state(self, pod: PodFacts) -> AgentReply:
-        """Ask for the state. It also tells the agent that somebody knows of it."""
+    async def state(self, pod: PodFacts, *, confirm: bool = True) -> AgentReply:
+        """Ask for the state. Unless `confirm` is false it tells the agent that it is known of."""
+        ...
+
+    async def retire(self, pod: PodFacts) -> AgentReply:
+        """End an idle agent, so that nobody can assign it any more; refused by one in use."""
         ...
 
     async def drain(self, pod: PodFacts, *, reason: str, message: str) -> AgentReply:

@@ -97,13 +97,22 @@ class HttpAgentClient:
 
         return await self._with_keys(call, name="assign")
 
-    async def state(self, pod: PodFacts) -> AgentReply:
+    async def state(self, pod: PodFacts, *, confirm: bool = True) -> AgentReply:
         """Ask for the state."""
+        path = "state" if confirm else "state?confirm=false"
 
         async def call(key: SigningKey) -> AgentReply:
-            return await self._request("GET", "state", pod=pod, token=self._token(pod, key=key))
+            return await self._request("GET", path, pod=pod, token=self._token(pod, key=key))
 
         return await self._with_keys(call, name="state")
+
+    async def retire(self, pod: PodFacts) -> AgentReply:
+        """End an idle agent."""
+
+        async def call(key: SigningKey) -> AgentReply:
+            return await self._request("POST", "retire", pod=pod, token=self._token(pod, key=key))
+
+        return await self._with_keys(call, name="retire")
 
     async def drain(self, pod: PodFacts, *, reason: str, message: str) -> AgentReply:
         """End the session, then ask for the state."""

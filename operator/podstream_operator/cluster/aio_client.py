@@ -20,6 +20,7 @@ from podstream_operator.errors import ApiConflict, ApiError, ApiRejected, ApiUna
 REQUEST_TIMEOUT: Final = aiohttp.ClientTimeout(total=15, sock_connect=5)
 _MERGE_PATCH: Final = "application/merge-patch+json"
 _SESSIONS: Final = f"/apis/{names.API_VERSION}/namespaces/{{namespace}}/{names.SESSION_PLURAL}"
+_POOLS: Final = f"/apis/{names.API_VERSION}/namespaces/{{namespace}}/{names.POOL_PLURAL}"
 _PODS: Final = "/api/v1/namespaces/{namespace}/pods"
 _SECRETS: Final = "/api/v1/namespaces/{namespace}/secrets"
 _EVENTS: Final = "/apis/events.k8s.io/v1/namespaces/{namespace}/events"
@@ -53,20 +54,28 @@ class AioKubeClient:
         await self._api.close()  # type: ignore[no-untyped-call]
 
     async def has_sessions_api(self) -> bool:
-        """Whether the API server serves StreamSession with its status subresource."""
+        """Whether the API server serves StreamSession and StreamPool with their status."""
         listed = await self._call("GET", f"/apis/{names.API_VERSION}", resource="discovery")
         served = {item.get("name") for item in (listed or {}).get("resources", [])}
-        return {names.SESSION_PLURAL, f"{names.SESSION_PLURAL}/status"} <= served
+        return all(
+            {plural, f"{plural}/status"} <= served
+            for plural in (names.SESSION_PLURAL, names.POOL_PLURAL)
+        )
 
     async def list_sessions(self, namespace: str) -> list[Body]:
         """All StreamSessions of a namespace."""
         path = _SESSIONS.format(namespace=namespace)
         return _items(await self._call("GET", path, resource="streamsessions", verb="list"))
 
+    async def list_pools(self, namespace: str) -> list[Body]:
+        """All StreamPools of a namespace."""
+        path = _POOLS.format(namespace=namespace)
+        return _items(await self._call("GET", path, resource="streampools", verb="list"))
+
     async def list_pods(self, namespace: str) -> list[Body]:
-        """All pods of a namespace that carry the session label."""
+        """All pods of a namespace that carry the role label."""
         path = _PODS.format(namespace=namespace)
-        query = {"labelSelector": names.LABEL_SESSION}
+        query = {"labelSelector": names.LABEL_ROLE}
         found = await self._call("GET", path, resource="pods", verb="list", query=query)
         return _items(found)
 
@@ -77,18 +86,15 @@ class AioKubeClient:
         # The UID is a precondition: a session that was made anew under the name is not ours.
         body = {"metadata": {"uid": uid}, "status": patch}
         path = f"{_SESSIONS.format(namespace=namespace)}/{name}/status"
-        try:
-            return await self._call(
-                "PATCH",
-                path,
-                resource="streamsessions/status",
-                body=body,
-                content_type=_MERGE_PATCH,
-            )
-        except ApiConflict as conflict:
-            if "UID" in str(conflict):
-                return None
-            raise ApiUnavailable(f"conflict while writing status: {conflict}") from conflict
+        return await self._patch(path, body, resource="streamsessions/status")
+
+    async def patch_pool_status(
+        self, namespace: str, name: str, *, uid: str, patch: Mapping[str, Any]
+    ) -> Body | None:
+        """Merge a patch into a pool's status; `None` where the pool is gone."""
+        body = {"metadata": {"uid": uid}, "status": patch}
+        path = f"{_POOLS.format(namespace=namespace)}/{name}/status"
+        return await self._patch(path, body, resource="streampools/status")
 
     async def delete_session(self, namespace: str, name: str, *, uid: str) -> None:
         """Delete a session in the background."""
@@ -103,6 +109,13 @@ class AioKubeClient:
         """Read a pod."""
         path = f"{_PODS.format(namespace=namespace)}/{name}"
         return await self._call("GET", path, resource="pods")
+
+    async def patch_pod(
+        self, namespace: str, name: str, *, patch: Mapping[str, Any]
+    ) -> Body | None:
+        """Merge a patch into a pod; `None` where it is gone."""
+        path = f"{_PODS.format(namespace=namespace)}/{name}"
+        return await self._patch(path, dict(patch), resource="pods")
 
     async def delete_pod(self, namespace: str, name: str, *, uid: str) -> None:
         """Delete a pod."""
@@ -132,6 +145,17 @@ class AioKubeClient:
     async def create_event(self, namespace: str, body: Body) -> None:
         """Post an Event."""
         await self._create(_EVENTS.format(namespace=namespace), body, resource="events")
+
+    async def _patch(self, path: str, body: Body, *, resource: str) -> Body | None:
+        """Merge a patch; `None` where the object is gone or another one has its name."""
+        try:
+            return await self._call(
+                "PATCH", path, resource=resource, body=body, content_type=_MERGE_PATCH
+            )
+        except ApiConflict as conflict:
+            if "UID" in str(conflict):
+                return None
+            raise ApiUnavailable(f"conflict while writing {resource}: {conflict}") from conflict
 
     async def _create(self, path: str, body: Body, *, resource: str) -> Body:
         created = await self._call("POST", path, resource=resource, body=body)

@@ -15,15 +15,19 @@ class KubeClient(Protocol):
     """What the operator may do; the chart's Role grants exactly these calls."""
 
     async def has_sessions_api(self) -> bool:
-        """Whether the API server serves StreamSession with its status subresource."""
+        """Whether the API server serves StreamSession and StreamPool with their status."""
         ...
 
     async def list_sessions(self, namespace: str) -> list[Body]:
         """All StreamSessions of a namespace."""
         ...
 
+    async def list_pools(self, namespace: str) -> list[Body]:
+        """All StreamPools of a namespace."""
+        ...
+
     async def list_pods(self, namespace: str) -> list[Body]:
-        """All pods of a namespace that carry the session label."""
+        """All pods of a namespace that carry the role label."""
         ...
 
     async def patch_session_status(
@@ -33,6 +37,12 @@ class KubeClient(Protocol):
 
         A session of another UID under that name counts as gone.
         """
+        ...
+
+    async def patch_pool_status(
+        self, namespace: str, name: str, *, uid: str, patch: Mapping[str, Any]
+    ) -> Body | None:
+        """Merge a patch into a pool's status, as for a session."""
         ...
 
     async def delete_session(self, namespace: str, name: str, *, uid: str) -> None:
@@ -49,6 +59,12 @@ class KubeClient(Protocol):
 
     async def get_pod(self, namespace: str, name: str) -> Body | None:
         """Read a pod."""
+        ...
+
+    async def patch_pod(
+        self, namespace: str, name: str, *, patch: Mapping[str, Any]
+    ) -> Body | None:
+        """Merge a patch into a pod; as stored, `None` where it, by the patch's UID, is gone."""
         ...
 
     async def delete_pod(self, namespace: str, name: str, *, uid: str) -> None:

@@ -3,6 +3,7 @@
 from podstream_operator.decide.lifecycle import decide
 from podstream_operator.decide.plan import (
     Action,
+    AdoptPod,
     ContactAgent,
     CreateClient,
     CreatePod,
@@ -11,11 +12,13 @@ from podstream_operator.decide.plan import (
     DrainAgent,
     EnsureSecret,
     Plan,
+    TakeWarm,
 )
 from podstream_operator.decide.secret import SecretVerdict, judge_secret, token_expiry
 
 __all__ = [
     "Action",
+    "AdoptPod",
     "ContactAgent",
     "CreateClient",
     "CreatePod",
@@ -25,6 +28,7 @@ __all__ = [
     "EnsureSecret",
     "Plan",
     "SecretVerdict",
+    "TakeWarm",
     "decide",
     "judge_secret",
     "token_expiry",

@@ -19,13 +19,8 @@ from podstream_operator.decide.client import client_actions, client_trouble
 from podstream_operator.decide.dialling import dial_delay_s
 from podstream_operator.decide.loss import DELETION_MARGIN, PodEnd, pod_end
 from podstream_operator.decide.placement import current_pod, restarts_of
-from podstream_operator.decide.plan import (
-    Action,
-    ContactAgent,
-    CreatePod,
-    DrainAgent,
-    Plan,
-)
+from podstream_operator.decide.placing import REJECTION_RETRY_S, Placing, place
+from podstream_operator.decide.plan import Action, ContactAgent, DrainAgent, Plan
 from podstream_operator.decide.retention import decide_retention
 from podstream_operator.decide.secret import secret_actions
 from podstream_operator.decide.startup import (
@@ -35,7 +30,7 @@ from podstream_operator.decide.startup import (
     startup_problem,
 )
 from podstream_operator.decide.timeouts import Expiry, next_expiry
-from podstream_operator.facts import AgentRefusal, Observed, Site
+from podstream_operator.facts import AgentRefusal, Observed, Site, expected_assignment
 from podstream_operator.status import (
     Progress,
     completed_status,
@@ -50,8 +45,6 @@ MAX_REPLACEMENTS: Final = 1
 DRAIN_GRACE: Final = timedelta(seconds=5)
 """How long a session that ran into a limit may take to make its results final."""
 DRAIN_POLL_S: Final = 0.1
-REJECTION_RETRY_S: Final = 5.0
-"""A quota that was full may have room again."""
 
 
 def decide(session: StreamSession, *, observed: Observed, site: Site, now: datetime) -> Plan:
@@ -97,6 +90,7 @@ class _Step:
             )
         self.assigned = known and self.memory.assigned
         self.last_state = self.memory.last_state if known else None
+        self.placing = Placing()
 
     def decide(self) -> Plan:
         last = self.last_state
@@ -106,6 +100,13 @@ class _Step:
         if end is not None:
             return self._after_pod(end)
 
+        if self.pod is None:
+            self.placing = place(
+                self.session, observed=self.observed, restarts=self.restarts, now=self.now
+            )
+            failure = self.placing.failure
+            if failure is not None:
+                return self._fail(failure.reason, failure.message, state=None)
         actions: list[Action] = [
             *secret_actions(
                 self.session,
@@ -115,19 +116,14 @@ class _Step:
                 now=self.now,
             )
         ]
-        if self.pod is None and self._may_create_pod():
-            actions.append(CreatePod(self.restarts))
+        actions += self.placing.actions
         if self.pod is not None and self.pod.ip and self.agent is None:
-            actions.append(ContactAgent(self.pod, assign=not self.assigned))
+            # What a router has assigned is only asked: another assignment would be refused.
+            own = expected_assignment(self.session, self.pod) == self.session.metadata.uid
+            actions.append(ContactAgent(self.pod, assign=own and not self.assigned))
         if actions:
             return Plan(actions=tuple(actions))
         return self._judge()
-
-    def _may_create_pod(self) -> bool:
-        rejection = self.memory.pod_rejection
-        if rejection is None:
-            return True
-        return (self.now - rejection.at).total_seconds() >= REJECTION_RETRY_S
 
     def _after_pod(self, end: PodEnd) -> Plan:
         """The pod has ended: so has the session, unless it gets a replacement."""
@@ -188,9 +184,10 @@ class _Step:
     def _current_state(self) -> AgentState | None:
         """The agent's answer in this reconcile, where it is about this session."""
         agent = self.agent
-        if isinstance(agent, AgentState) and agent.assignment_id == self.session.metadata.uid:
-            return agent
-        return None
+        if not isinstance(agent, AgentState) or self.pod is None:
+            return None
+        expected = expected_assignment(self.session, self.pod)
+        return agent if agent.assignment_id == expected else None
 
     def _standing(self, state: AgentState | None) -> tuple[bool, bool]:
         """Ready and connected. An agent that does not answer stands where it last stood."""
@@ -283,7 +280,9 @@ class _Step:
         return Plan(status=status, requeue_after_s=min(requeue_s, self._startup_poll_s()))
 
     def _problem(self) -> tuple[str, str] | None:
-        problem = startup_problem(self.pod, agent=self.agent, memory=self.memory, now=self.now)
+        problem = self.placing.problem or startup_problem(
+            self.pod, agent=self.agent, memory=self.memory, now=self.now
+        )
         if problem is None:
             return None
         before = self.previous.condition(ConditionType.READY)
@@ -296,7 +295,7 @@ class _Step:
         """When a starting session is worth another look without an event."""
         pod = self.pod
         if pod is None:
-            return REJECTION_RETRY_S
+            return self.placing.wait_s
         if pod.ip is not None:
             return dial_delay_s(self.memory.dials)
         age = self.now - pod.created_at if pod.created_at else timedelta(0)

@@ -18,7 +18,13 @@ def current_pod(
 ) -> PodFacts | None:
     """The session pod after so many replacements, also in its last state where it is gone."""
     name = session_pod_name(session, restarts=restarts)
-    return _find(pods, name=name, role=names.ROLE_SESSION)
+    return _newest(
+        pod
+        for pod in pods
+        if pod.role == names.ROLE_SESSION
+        # A pod out of a pool keeps its name; one of an earlier version carries no number.
+        and (pod.name == name if pod.restart is None else pod.restart == restarts)
+    )
 
 
 def client_pod(
@@ -26,10 +32,9 @@ def client_pod(
 ) -> PodFacts | None:
     """The built-in client's pod that belongs to that session pod."""
     name = client_pod_name(session, restarts=restarts)
-    return _find(pods, name=name, role=names.ROLE_CLIENT)
+    return _newest(pod for pod in pods if pod.name == name and pod.role == names.ROLE_CLIENT)
 
 
-def _find(pods: Iterable[PodFacts], *, name: str, role: str) -> PodFacts | None:
-    found = [pod for pod in pods if pod.name == name and pod.role == role]
-    # A pod that was deleted and made again under its name counts by the newest object.
-    return min(found, key=lambda pod: pod.gone, default=None)
+def _newest(pods: Iterable[PodFacts]) -> PodFacts | None:
+    """A pod that was deleted and made again under its name counts by the newest object."""
+    return min(pods, key=lambda pod: pod.gone, default=None)

@@ -25,6 +25,22 @@ class CreatePod:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeWarm:
+    """Assign the session to the first of these idle pods that accepts, and adopt that pod."""
+
+    pods: tuple[PodFacts, ...]
+    restarts: int
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptPod:
+    """Take over a pod that was assigned to the session already, if its agent confirms that."""
+
+    pod: PodFacts
+    restarts: int
+
+
+@dataclass(frozen=True, slots=True)
 class CreateClient:
     """Create the built-in client's pod that belongs to that session pod."""
 
@@ -61,7 +77,15 @@ class DeleteSession:
 
 
 Action = (
-    EnsureSecret | CreatePod | CreateClient | ContactAgent | DrainAgent | DeletePod | DeleteSession
+    EnsureSecret
+    | CreatePod
+    | TakeWarm
+    | AdoptPod
+    | CreateClient
+    | ContactAgent
+    | DrainAgent
+    | DeletePod
+    | DeleteSession
 )
 
 

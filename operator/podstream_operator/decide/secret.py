@@ -4,9 +4,10 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Final
 
-from podstream_core.api import AccessMode, SessionStatus, StreamSession
+from podstream_core.api import SessionStatus, StreamSession
 from podstream_operator.decide.plan import EnsureSecret
 from podstream_operator.facts import Memory, SecretFacts
+from podstream_operator.resources import has_secret
 from podstream_operator.status import applied_at
 
 CHECK_INTERVAL: Final = timedelta(seconds=60)
@@ -37,14 +38,14 @@ def token_expiry(session: StreamSession, *, status: SessionStatus, memory: Memor
 
 
 def judge_secret(
-    secret: SecretFacts | None, *, session_uid: str, expires_at: datetime
+    secret: SecretFacts | None, *, owner_uid: str, expires_at: datetime
 ) -> SecretVerdict:
     """Compare the Secret that is there with the one that should be."""
     if secret is None:
         return SecretVerdict.CREATE
     if not secret.managed:
         return SecretVerdict.FOREIGN
-    if secret.owner_uid != session_uid:
+    if secret.owner_uid != owner_uid:
         return SecretVerdict.REPLACE
     if secret.expires_at is None or secret.expires_at < expires_at - _TOLERANCE:
         return SecretVerdict.REFRESH
@@ -55,7 +56,7 @@ def secret_actions(
     session: StreamSession, *, previous: SessionStatus, memory: Memory, has_pod: bool, now: datetime
 ) -> tuple[EnsureSecret, ...]:
     """Look after the Secret of a session that has not ended."""
-    if session.spec.access.mode is not AccessMode.TOKEN:
+    if not has_secret(session):
         return ()
     expires_at = token_expiry(session, status=previous, memory=memory)
     if memory.secret_checked_at is None:

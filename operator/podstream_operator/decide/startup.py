@@ -33,6 +33,8 @@ PROBLEM_REASONS: Final = frozenset(_WAITING_TROUBLE.values()) | {
     "AgentRefused",
     "AgentUnreachable",
     "PodRejected",
+    "PoolExhausted",
+    "PoolNotFound",
     "SecretConflict",
     "SecretRejected",
     "Unschedulable",

@@ -22,6 +22,11 @@ class AgentRefusal:
     """CamelCase code of the refusal, as `AlreadyAssigned` or `InvalidToken`."""
     message: str
 
+    @property
+    def is_success(self) -> bool:
+        """Whether the call was accepted after all, with an answer that is no state."""
+        return 200 <= self.status < 300  # noqa: PLR2004
+
 
 AgentReply = AgentState | AgentUnreachable | AgentRefusal
 """Every outcome of a call to an agent; outcomes are values, not exceptions."""

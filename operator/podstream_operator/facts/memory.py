@@ -12,16 +12,9 @@ from podstream_core.agentapi import AgentState
 from podstream_core.api import SessionStatus
 from podstream_operator.facts.agent import AgentReply
 from podstream_operator.facts.pod import PodFacts
+from podstream_operator.facts.pools import NO_OFFER, Offer
+from podstream_operator.facts.rejection import Rejection
 from podstream_operator.facts.secret import SecretFacts
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """The API server refused an object of the session, as a quota or an admission policy does."""
-
-    reason: str
-    message: str
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +37,10 @@ class Memory:
     silent: int = 0
     """Calls in a row without an answer."""
     drain_started_at: datetime | None = None
+    claim_refusal: str | None = None
+    """Why the pod that the session says it was given is not its own, as a sentence."""
+    spec_refusal: str | None = None
+    """Why an agent refused the spec."""
     secret: SecretFacts | None = None
     secret_checked_at: datetime | None = None
     pod_rejection: Rejection | None = None
@@ -58,6 +55,8 @@ class Observed:
     pods: Sequence[PodFacts]
     """Pods that the session controls, also those that were deleted under our eyes."""
     memory: Memory
+    offer: Offer = NO_OFFER
+    """What pools have for a session without a pod."""
     agent: AgentReply | None = None
     """An agent's answer in this very reconcile; `None` until one was asked."""
     agent_pod_uid: str | None = None

@@ -40,13 +40,21 @@ class PodFacts:
     uid: str
     resource_version: str = ""
     session: str
-    """Name of the session in the labels."""
+    """Name of the session in the labels; empty on a pod that waits in its pool."""
     role: str
+    pool: str = ""
+    """Name of the pool in the labels; stays when a session takes the pod."""
+    shape: str = ""
+    """Digest over what was fixed at its creation."""
+    restart: int | None = None
+    """Which of its session's pods it is: the number of the replacement."""
     managed: bool = True
     """Whether the labels name this operator."""
     owner_uid: str | None
     """UID of the controller in the owner references."""
     phase: str = "Pending"
+    ready: bool = False
+    """Whether the kubelet has found the agent up."""
     reason: str = ""
     """Reason of a pod that failed as a whole, as `Evicted`."""
     message: str = ""
@@ -74,6 +82,11 @@ class PodFacts:
         """Whether deleting it would still do something."""
         return not self.gone and self.deletion_at is None
 
+    @property
+    def is_warm(self) -> bool:
+        """Whether it was started for a pool and no session has taken it over yet."""
+        return self.role == names.ROLE_SESSION and self.pool != "" and self.session == ""
+
     @classmethod
     def from_body(cls, body: dict[str, Any]) -> Self:
         """Read a Pod. Members that the API server leaves out are taken as unset."""
@@ -91,9 +104,13 @@ class PodFacts:
             resource_version=metadata.get("resourceVersion", ""),
             session=labels.get(names.LABEL_SESSION, ""),
             role=role,
+            pool=labels.get(names.LABEL_POOL, ""),
+            shape=labels.get(names.LABEL_SHAPE, ""),
+            restart=_whole((metadata.get("annotations") or {}).get(names.ANNOTATION_RESTART)),
             managed=labels.get(names.LABEL_MANAGED_BY) == names.FIELD_MANAGER,
             owner_uid=controller_uid(metadata),
             phase=status.get("phase", "Pending"),
+            ready=_is_ready(status),
             reason=status.get("reason", ""),
             message=status.get("message", ""),
             ip=status.get("podIP"),
@@ -132,6 +149,17 @@ def _unschedulable(status: dict[str, Any]) -> str | None:
         ):
             return str(item.get("message", ""))
     return None
+
+
+def _is_ready(status: dict[str, Any]) -> bool:
+    return any(
+        item.get("type") == "Ready" and item.get("status") == "True"
+        for item in status.get("conditions") or []
+    )
+
+
+def _whole(text: str | None) -> int | None:
+    return int(text) if text and text.isdigit() else None
 
 
 def _time(text: str | None) -> datetime | None:

@@ -4,7 +4,8 @@ import json
 from typing import Any, Final
 
 from podstream_core import names
-from podstream_core.api import AccessMode, StreamSession
+from podstream_core.api import StreamSession
+from podstream_operator.resources.access_secret import has_secret
 from podstream_operator.resources.image import SessionImage
 from podstream_operator.resources.metadata import (
     CONTAINER_SECURITY,
@@ -68,7 +69,7 @@ def build_client_pod(
 
 def _environment(session: StreamSession, *, image: SessionImage, url: str) -> list[dict[str, Any]]:
     environment: list[dict[str, Any]] = [{"name": ENV_CLIENT_URL, "value": url}]
-    if session.spec.access.mode is AccessMode.TOKEN:
+    if has_secret(session):
         reference = {"name": secret_name(session), "key": names.SECRET_TOKEN_KEY}
         environment.append({"name": ENV_CLIENT_TOKEN, "valueFrom": {"secretKeyRef": reference}})
     if session.spec.circle is not None:

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from podstream_core import names
-from podstream_core.api import StreamSession
+from podstream_core.api import StreamPool, StreamSession
 
 POD_SECURITY: Final[dict[str, Any]] = {
     "runAsNonRoot": True,
@@ -20,25 +20,27 @@ CONTAINER_SECURITY: Final[dict[str, Any]] = {
 }
 
 
-def owner_reference(session: StreamSession) -> dict[str, Any]:
-    """Reference by which the garbage collector removes a child together with its session."""
+def owner_reference(owner: StreamSession | StreamPool) -> dict[str, Any]:
+    """Reference by which the garbage collector removes a child together with its owner."""
+    kind = names.SESSION_KIND if isinstance(owner, StreamSession) else names.POOL_KIND
     return {
         "apiVersion": names.API_VERSION,
-        "kind": names.SESSION_KIND,
-        "name": session.metadata.name,
-        "uid": session.metadata.uid,
+        "kind": kind,
+        "name": owner.metadata.name,
+        "uid": owner.metadata.uid,
         "controller": True,
         "blockOwnerDeletion": True,
     }
 
 
-def child_labels(session: StreamSession, *, role: str | None = None) -> dict[str, str]:
-    """Labels of a child; a role only on pods."""
+def child_labels(owner: StreamSession | StreamPool, *, role: str | None = None) -> dict[str, str]:
+    """Labels of a child of a session or a pool; a role only on pods."""
+    own = names.LABEL_SESSION if isinstance(owner, StreamSession) else names.LABEL_POOL
     labels = {
         names.LABEL_NAME: "podstream-session",
         names.LABEL_PART_OF: "podstream",
         names.LABEL_MANAGED_BY: names.FIELD_MANAGER,
-        names.LABEL_SESSION: session.metadata.name,
+        own: owner.metadata.name,
     }
     return labels if role is None else {**labels, names.LABEL_ROLE: role}
 

@@ -7,7 +7,7 @@ old picture meets its own earlier pod (409) instead of making a second one.
 import hashlib
 from typing import Final
 
-from podstream_core.api import StreamSession
+from podstream_core.api import StreamPool, StreamSession
 
 _MAX_POD_NAME: Final = 63
 """A pod's name is its host name too, and that ends at a DNS label's length (RFC 1123)."""
@@ -25,9 +25,10 @@ def client_pod_name(session: StreamSession, *, restarts: int) -> str:
     return _with_digest(prefix, session=session, purpose=f"client/{restarts}")
 
 
-def secret_name(session: StreamSession) -> str:
-    """Name of the Secret with the client's token."""
-    return f"{session.metadata.name}-access"
+def secret_name(owner: StreamSession | StreamPool) -> str:
+    """Name of the Secret with the client's token; a pool and a session of one name share it not."""
+    suffix = "access" if isinstance(owner, StreamSession) else "pool-access"
+    return f"{owner.metadata.name}-{suffix}"
 
 
 def _with_digest(prefix: str, *, session: StreamSession, purpose: str) -> str:

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from podstream_core import names, ports
-from podstream_core.api import StreamSession
+from podstream_core.api import CommonSpec, StreamPool, StreamSession
 from podstream_operator.resources.image import SessionImage
 from podstream_operator.resources.metadata import (
     CONTAINER_SECURITY,
@@ -30,28 +30,72 @@ def build_session_pod(
     session: StreamSession, *, image: SessionImage, restarts: int
 ) -> dict[str, Any]:
     """The pod for a session that has used so many replacements."""
-    knobs = session.spec.pod
     metadata: dict[str, Any] = {
         "name": session_pod_name(session, restarts=restarts),
         "namespace": session.metadata.namespace,
         "labels": {
-            **user_entries(knobs.labels),
+            **user_entries(session.spec.pod.labels),
             **child_labels(session, role=names.ROLE_SESSION),
+            **pool_label(session),
             names.LABEL_SHAPE: pod_shape(session.spec, image=image),
+        },
+        "annotations": {
+            **user_entries(session.spec.pod.annotations),
+            names.ANNOTATION_RESTART: str(restarts),
         },
         "ownerReferences": [owner_reference(session)],
     }
-    annotations = user_entries(knobs.annotations)
+    return _pod(metadata, spec=session.spec, image=image)
+
+
+def build_warm_pod(pool: StreamPool, *, image: SessionImage) -> dict[str, Any]:
+    """A pod that waits in its pool for a session; the API server completes its name."""
+    template = pool.spec.template.spec
+    metadata: dict[str, Any] = {
+        "generateName": f"{pool.metadata.name}-",
+        "namespace": pool.metadata.namespace,
+        "labels": {
+            **user_entries(template.pod.labels),
+            **child_labels(pool, role=names.ROLE_SESSION),
+            names.LABEL_SHAPE: pod_shape(template, image=image),
+        },
+        "ownerReferences": [owner_reference(pool)],
+    }
+    annotations = user_entries(template.pod.annotations)
     if annotations:
         metadata["annotations"] = annotations
-    spec: dict[str, Any] = {
+    return _pod(metadata, spec=template, image=image)
+
+
+def adoption_patch(session: StreamSession, *, pod_uid: str, restarts: int) -> dict[str, Any]:
+    """Merge patch that takes a warm pod over from its pool. Its UID and address stay."""
+    return {
+        "metadata": {
+            # A precondition: a pod that was made anew under the name is not the one assigned.
+            "uid": pod_uid,
+            "labels": {names.LABEL_SESSION: session.metadata.name},
+            "annotations": {names.ANNOTATION_RESTART: str(restarts)},
+            "ownerReferences": [owner_reference(session)],
+        }
+    }
+
+
+def pool_label(session: StreamSession) -> dict[str, str]:
+    """The label by which a pod of a session counts as one of the pool that the session names."""
+    reference = session.spec.pool_ref
+    return {} if reference is None else {names.LABEL_POOL: reference.name}
+
+
+def _pod(metadata: dict[str, Any], *, spec: CommonSpec, image: SessionImage) -> dict[str, Any]:
+    knobs = spec.pod
+    body: dict[str, Any] = {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": GRACE_PERIOD_S,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": POD_SECURITY,
         "tolerations": _tolerations(knobs.tolerations),
-        "containers": [_container(session, image=image)],
+        "containers": [_container(spec, image=image)],
         "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": SCRATCH_SIZE}}],
     }
     optional: dict[str, Any] = {
@@ -62,12 +106,12 @@ def build_session_pod(
         "runtimeClassName": knobs.runtime_class_name,
         "imagePullSecrets": knobs.image_pull_secrets,
     }
-    spec.update({key: value for key, value in optional.items() if value})
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    body.update({key: value for key, value in optional.items() if value})
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": body}
 
 
-def _container(session: StreamSession, *, image: SessionImage) -> dict[str, Any]:
-    wanted = session.spec.pod.resources
+def _container(spec: CommonSpec, *, image: SessionImage) -> dict[str, Any]:
+    wanted = spec.pod.resources
     return {
         "name": names.AGENT_CONTAINER,
         "image": image.image,
@@ -78,6 +122,8 @@ def _container(session: StreamSession, *, image: SessionImage) -> dict[str, Any]
             _from_field(names.ENV_POD_NAMESPACE, "metadata.namespace"),
             _from_field(names.ENV_POD_IP, "status.podIP"),
             {"name": names.ENV_PUBLIC_KEYS, "value": image.public_keys},
+            # Loaded before any session is assigned: a warm pod has no imports left to do.
+            {"name": names.ENV_WORKLOADS, "value": ",".join(spec.workloads)},
             {"name": "PODSTREAM_LOG_LEVEL", "value": image.log_level},
             {"name": "PODSTREAM_LOG_FORMAT", "value": image.log_format},
         ],

@@ -4,13 +4,13 @@ import hashlib
 import json
 from typing import Final
 
-from podstream_core.api import SessionSpec
+from podstream_core.api import CommonSpec
 from podstream_operator.resources.image import SessionImage
 
 _HASH_CHARS: Final = 16
 
 
-def pod_shape(spec: SessionSpec, *, image: SessionImage) -> str:
+def pod_shape(spec: CommonSpec, *, image: SessionImage) -> str:
     """Digest over what a pod cannot change later; equal digests mean interchangeable pods.
 
     What the agent learns by its assignment (the workload's settings, timeouts) is no part of it.

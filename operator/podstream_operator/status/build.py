@@ -5,11 +5,12 @@ from datetime import datetime
 
 import msgspec
 
+from podstream_core import names
 from podstream_core.agentapi import AgentPhase, AgentState
 from podstream_core.api import (
-    AccessMode,
     AccessStatus,
     ConditionType,
+    ConnectionStatus,
     Origin,
     Phase,
     PodStatus,
@@ -18,7 +19,7 @@ from podstream_core.api import (
     Timeline,
 )
 from podstream_operator.facts import Memory, PodFacts, Site
-from podstream_operator.resources import secret_name, session_pod_name
+from podstream_operator.resources import has_secret, secret_name, session_pod_name
 from podstream_operator.status.conditions import Verdict, build_conditions, is_true
 from podstream_operator.status.endpoints import endpoints_of
 from podstream_operator.status.results import last_results, live_results
@@ -103,6 +104,7 @@ def live_status(
         endpoints=endpoints_of(session, site=site) if ready else [],
         pod=_pod_status(session, progress=progress, previous=previous.pod),
         access=_access(session),
+        connection=_connection(previous, state=progress.state),
         timeline=timeline,
         results=results,
     )
@@ -148,6 +150,7 @@ def replacing_status(
             restarts=restarts,
         ),
         access=_access(session),
+        connection=previous.connection,
         timeline=Timeline(applied_at=applied_at(session, status=previous, memory=memory)),
         results=last_results(previous.results, state=None, now=now),
     )
@@ -242,8 +245,9 @@ def _final_status(
             now=now,
         ),
         endpoints=endpoints_of(session, site=site) if was_ready else [],
-        pod=_final_pod(pod, restarts=restarts, previous=previous.pod),
+        pod=_final_pod(session, pod=pod, restarts=restarts, previous=previous.pod),
         access=_access(session),
+        connection=_connection(previous, state=state),
         timeline=merge_timeline(
             previous.timeline,
             applied=applied_at(session, status=previous, memory=memory),
@@ -275,25 +279,45 @@ def _pod_status(
         name=pod.name,
         uid=pod.uid,
         node=pod.node,
-        origin=Origin.COLD,
+        origin=_origin(session, pod=pod, restarts=progress.restarts),
         restarts=progress.restarts,
     )
 
 
 def _final_pod(
-    pod: PodFacts | None, *, restarts: int, previous: PodStatus | None
+    session: StreamSession, *, pod: PodFacts | None, restarts: int, previous: PodStatus | None
 ) -> PodStatus | None:
     if pod is None:
         return previous
     return PodStatus(
-        name=pod.name, uid=pod.uid, node=pod.node, origin=Origin.COLD, restarts=restarts
+        name=pod.name,
+        uid=pod.uid,
+        node=pod.node,
+        origin=_origin(session, pod=pod, restarts=restarts),
+        restarts=restarts,
+    )
+
+
+def _origin(session: StreamSession, *, pod: PodFacts, restarts: int) -> Origin:
+    """A pod with a name of the session's was started for it; the router knows of its own."""
+    if pod.name == session_pod_name(session, restarts=restarts):
+        return Origin.COLD
+    told = session.metadata.annotations.get(names.ANNOTATION_ORIGIN)
+    return Origin.COLD if restarts == 0 and told == Origin.COLD.value else Origin.WARM
+
+
+def _connection(previous: SessionStatus, *, state: AgentState | None) -> ConnectionStatus | None:
+    """The first connection that was seen; it stays when the client has left."""
+    if previous.connection is not None or state is None or not state.connections:
+        return previous.connection
+    first = min(state.connections, key=lambda item: item.since)
+    return ConnectionStatus(
+        protocol=first.protocol.value, client_address=first.client_address or None
     )
 
 
 def _access(session: StreamSession) -> AccessStatus | None:
-    if session.spec.access.mode is not AccessMode.TOKEN:
-        return None
-    return AccessStatus(secret_name=secret_name(session))
+    return AccessStatus(secret_name=secret_name(session)) if has_secret(session) else None
 
 
 def _workloads(session: StreamSession) -> str:

@@ -6,7 +6,7 @@ from podstream_core.api import Endpoint, StreamSession
 from podstream_core.ports import LISTENERS
 from podstream_operator.facts import Site
 
-_SIGNALLING_LISTENERS: Final = frozenset(
+SIGNALLING_LISTENERS: Final = frozenset(
     listener.name for listener in LISTENERS if listener.protocol == "signalling"
 )
 
@@ -17,7 +17,7 @@ def endpoints_of(session: StreamSession, *, site: Site) -> list[Endpoint]:
     endpoints = [
         Endpoint(protocol="WHEP", url=site.external_url + path, cluster_url=site.cluster_url + path)
     ]
-    if not _SIGNALLING_LISTENERS.isdisjoint(session.spec.listeners):
+    if not SIGNALLING_LISTENERS.isdisjoint(session.spec.listeners):
         endpoints.append(
             Endpoint(
                 protocol="Signalling",

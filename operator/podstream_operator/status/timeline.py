@@ -3,7 +3,9 @@
 from datetime import datetime, timedelta
 from typing import Final
 
+from podstream_core import names
 from podstream_core.api import SessionStatus, StreamSession, Timeline
+from podstream_core.assignment import AssignedPod
 from podstream_operator.facts import Memory
 
 _FRESH: Final = timedelta(seconds=2)
@@ -18,10 +20,25 @@ def applied_at(session: StreamSession, *, status: SessionStatus, memory: Memory)
     """
     if status.timeline.applied_at is not None:
         return status.timeline.applied_at
+    arrived = _arrived_at(session)
+    if arrived is not None:
+        return arrived
     created = session.metadata.creation_timestamp
     if created is None or created <= memory.first_seen_at < created + _FRESH:
         return memory.first_seen_at
     return created
+
+
+def _arrived_at(session: StreamSession) -> datetime | None:
+    """When the connection came that made the session, where one did."""
+    annotations = session.metadata.annotations
+    if AssignedPod.of(annotations) is None:
+        return None
+    try:
+        arrived = datetime.fromisoformat(annotations.get(names.ANNOTATION_ARRIVED_AT, ""))
+    except ValueError:
+        return None
+    return arrived if arrived.tzinfo is not None else None
 
 
 def merge_timeline(

@@ -1,8 +1,9 @@
 """StreamPool: metadata, spec and status as frozen values."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from msgspec import Meta, field
 
@@ -11,8 +12,9 @@ from podstream_core.api.session import AccessMode, CommonSpec, Metadata
 from podstream_core.api.status import AccessStatus, Endpoint
 
 
-class PoolKey(NamedTuple):
-    """Identity of a pool for queues, routes and log lines."""
+@dataclass(frozen=True, slots=True, order=True)
+class PoolKey:
+    """Identity of a pool for queues, routes and log lines. Never equal to a session's key."""
 
     namespace: str
     name: str

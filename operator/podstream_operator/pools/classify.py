@@ -1,0 +1,62 @@
+"""What is each pod of a pool good for?"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from podstream_core import names
+from podstream_core.api import PoolKey, StreamSession
+from podstream_core.assignment import AssignedPod
+from podstream_operator.cluster import Cache
+from podstream_operator.facts import PodFacts, PooledPod, Use
+from podstream_operator.pools.view import WarmView
+from podstream_operator.status import ending_of
+
+LIVE: Final = frozenset({Use.STARTING, Use.IDLE, Use.IN_USE})
+"""What counts towards `spec.max`."""
+LAST_WORDS_KEPT: Final = timedelta(seconds=150)
+"""A pod that ended before its session appeared: routers try to create that for 120 s."""
+
+
+def pods_of_pool(
+    key: PoolKey, *, shape: str, cache: Cache, warm: WarmView, now: datetime
+) -> list[PooledPod]:
+    """Every session pod with the pool's label, in order of creation."""
+    claimed = claimed_uids(cache.sessions_of_pool(key))
+    pods = sorted(cache.pods_of_pool(key), key=lambda pod: (pod.created_at or now, pod.name))
+    return [
+        PooledPod(
+            pod, use_of(pod, cache=cache, warm=warm, claimed=claimed, now=now), pod.shape == shape
+        )
+        for pod in pods
+        if pod.role == names.ROLE_SESSION
+    ]
+
+
+def claimed_uids(sessions: list[StreamSession]) -> set[str]:
+    """UIDs of the pods that sessions say a router has assigned to them."""
+    found = (AssignedPod.of(session.metadata.annotations) for session in sessions)
+    return {assigned.pod_uid for assigned in found if assigned is not None}
+
+
+def use_of(pod: PodFacts, *, cache: Cache, warm: WarmView, claimed: set[str], now: datetime) -> Use:
+    """Use of one pod."""
+    if not pod.exists:
+        return Use.LEAVING
+    if not pod.is_warm:
+        return _use_of_adopted(pod, cache=cache)
+    taken = warm.is_taken(pod)
+    if pod.is_finished:
+        if pod.uid in claimed:
+            return Use.LEAVING
+        kept = taken and now - warm.finished(pod, now=now) < LAST_WORDS_KEPT
+        return Use.LEAVING if kept else Use.FINISHED
+    if taken or pod.uid in claimed:
+        return Use.IN_USE
+    return Use.IDLE if warm.is_free(pod) else Use.STARTING
+
+
+def _use_of_adopted(pod: PodFacts, *, cache: Cache) -> Use:
+    session = cache.session_by_uid(pod.owner_uid or "", namespace=pod.namespace, name=pod.session)
+    if session is None or pod.is_finished:
+        return Use.LEAVING
+    return Use.IN_USE if ending_of(session.status) is None else Use.LINGERING

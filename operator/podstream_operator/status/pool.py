@@ -1,0 +1,140 @@
+"""`status` of a StreamPool: counts, and what a user should know."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from podstream_core import names
+from podstream_core.api import (
+    AccessStatus,
+    Endpoint,
+    PoolCondition,
+    PoolConditionType,
+    PoolStatus,
+    StreamPool,
+)
+from podstream_operator.facts import PooledPod, PoolObserved, Site, Use
+from podstream_operator.resources import has_secret, secret_name
+from podstream_operator.status.conditions import Verdict
+from podstream_operator.status.endpoints import SIGNALLING_LISTENERS
+
+_IN_ORDER: Final = (
+    PoolConditionType.READY,
+    PoolConditionType.ROLLED_OUT,
+    PoolConditionType.LISTENERS_ACCEPTED,
+)
+
+
+def pool_status(
+    pool: StreamPool,
+    *,
+    previous: PoolStatus,
+    observed: PoolObserved,
+    trouble: tuple[str, str] | None,
+    site: Site,
+    now: datetime,
+) -> PoolStatus:
+    """The whole status.
+
+    Args:
+        pool: the pool.
+        previous: its status, for the times of conditions.
+        observed: what there is.
+        trouble: reason and message of what keeps pods from starting.
+        site: where clients find the router.
+        now: for the times of conditions.
+    """
+    count = {use: sum(item.use is use for item in observed.pods) for use in Use}
+    verdicts = {
+        PoolConditionType.READY: _ready(pool, count=count, trouble=trouble),
+        PoolConditionType.ROLLED_OUT: _rolled_out(observed.pods),
+        PoolConditionType.LISTENERS_ACCEPTED: _listeners(observed.refused_listeners),
+    }
+    return PoolStatus(
+        observed_generation=pool.metadata.generation,
+        warm=count[Use.IDLE],
+        starting=count[Use.STARTING],
+        in_use=count[Use.IN_USE],
+        lingering=count[Use.LINGERING],
+        waiting=observed.waiting,
+        shape=observed.shape,
+        selector=f"{names.LABEL_POOL}={pool.metadata.name}",
+        access=AccessStatus(secret_name=secret_name(pool)) if has_secret(pool) else None,
+        endpoints=_endpoints(pool, site=site),
+        conditions=[
+            _condition(
+                kind,
+                verdicts[kind],
+                before=previous.condition(kind),
+                generation=pool.metadata.generation,
+                now=now,
+            )
+            for kind in _IN_ORDER
+        ],
+    )
+
+
+def _ready(pool: StreamPool, *, count: dict[Use, int], trouble: tuple[str, str] | None) -> Verdict:
+    live = count[Use.IDLE] + count[Use.STARTING] + count[Use.IN_USE]
+    if count[Use.IDLE]:
+        return Verdict(True, "PodsWarm", "a connection finds a pod at once")
+    if live >= pool.spec.max and not count[Use.STARTING]:
+        text = f"all {pool.spec.max} pods are in use: raise spec.max, or wait until one is free"
+        return Verdict(False, "PoolExhausted", text)
+    if trouble is not None:
+        return Verdict(False, *trouble)
+    if pool.spec.warm == 0 and not count[Use.STARTING]:
+        return Verdict(True, "ScaledToZero", "a connection waits until its pod has started")
+    return Verdict(False, "Filling", "pods are being started")
+
+
+def _rolled_out(pods: Sequence[PooledPod]) -> Verdict:
+    stale = [item for item in pods if item.use in (Use.IDLE, Use.STARTING) and not item.fits]
+    if stale:
+        return Verdict(False, "RollingOut", f"{len(stale)} idle pods are of the former template")
+    return Verdict(True, "UpToDate", "every idle pod is as the template says")
+
+
+def _listeners(refused: Sequence[str]) -> Verdict:
+    if refused:
+        text = f"an older pool has the listeners {', '.join(refused)}: remove them from one of them"
+        return Verdict(False, "ListenerTaken", text)
+    return Verdict(True, "Accepted", "")
+
+
+def _condition(
+    kind: PoolConditionType,
+    verdict: Verdict,
+    *,
+    before: PoolCondition | None,
+    generation: int,
+    now: datetime,
+) -> PoolCondition:
+    text = "True" if verdict.status else "False"
+    since = now.replace(microsecond=0)
+    if before is not None and before.status == text and before.last_transition_time is not None:
+        since = before.last_transition_time
+    return PoolCondition(
+        type=kind,
+        status=text,
+        reason=verdict.reason,
+        message=verdict.message,
+        last_transition_time=since,
+        observed_generation=generation,
+    )
+
+
+def _endpoints(pool: StreamPool, *, site: Site) -> list[Endpoint]:
+    path = f"/p/{pool.metadata.namespace}/{pool.metadata.name}/whep"
+    endpoints = [
+        Endpoint(protocol="WHEP", url=site.external_url + path, cluster_url=site.cluster_url + path)
+    ]
+    if not SIGNALLING_LISTENERS.isdisjoint(pool.spec.listeners):
+        endpoints.append(
+            Endpoint(
+                protocol="Signalling",
+                url=f"tcp://{site.signalling_address}",
+                cluster_url=f"tcp://{site.signalling_cluster_address}",
+            )
+        )
+    return endpoints
