@@ -17,7 +17,7 @@ def listener_topic(name: str) -> Topic:
 
 def pool_topic(key: PoolKey) -> Topic:
     """Changes of this pool, its pods and the sessions of its connections."""
-    return ("pool", *key)
+    return ("pool", key)
 
 
 class _Wakeup:
