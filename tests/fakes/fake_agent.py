@@ -84,7 +84,7 @@ class FakeAgent:
     """Refusals (status, code) of assignments, used up before any other; 0 hangs up."""
     assign_delay_s: float = 0.0
     drains: list[dict[str, str]] = field(default_factory=list)
-    on_drain: Callable[[], None] = lambda: None
+    drain_refusals: deque[tuple[int, str]] = field(default_factory=deque)
     streams: list[asyncio.StreamWriter] = field(default_factory=list)
     _runners: list[web.AppRunner] = field(default_factory=list)
     _server: asyncio.Server | None = None
@@ -203,9 +203,10 @@ class FakeAgent:
             self._check(token, TokenType.CONTROL)
         except TokenError:
             return _refusal(401, "InvalidToken")
+        if self.drain_refusals:
+            return _refusal(*self.drain_refusals.popleft())
         self.drains.append(await request.json())
         self.connections.clear()
-        self.on_drain()
         return web.json_response({}, status=202)
 
     def _tell(self) -> web.Response:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
@@ -47,8 +48,9 @@ class Pool:
     async def create(cls, router: Harness, *, warm: int = 0, **changes: Any) -> "Pool":
         pool = cls(router, pool_route(**changes))
         router.router.routes.upsert_pool(pool.route)
-        for _ in range(warm):
-            await pool.start_pod()
+        for number in range(warm):
+            # The oldest is tried first: the order of `agents` is that of the attempts.
+            await pool.start_pod(created=EPOCH + timedelta(seconds=number))
         return pool
 
     async def start_pod(self, **changes: Any) -> FakeAgent:
@@ -108,3 +110,9 @@ class Pool:
         pod = next(pod for pod in self.pods if pod.uid == assigned.pod_uid)
         routes.upsert_pod(replace(pod, owner_uid=session.uid, session=session.key))
         return session
+
+    def ended(self, session: SessionRoute) -> SessionRoute:
+        """The watch shows that a session is over."""
+        over = replace(session, phase="Completed", ended="the session is Completed")
+        self.router.router.routes.upsert_session(over)
+        return over

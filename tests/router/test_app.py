@@ -21,6 +21,7 @@ from podstream_router.hints import Hints
 from podstream_router.metrics import RouterMetrics
 from podstream_router.operators import Operators
 from podstream_router.settings import Listener
+from router.pools import Pool
 from router.harness import Harness, metric, running_router, session_route, until
 
 SDP = {"Content-Type": "application/sdp"}
@@ -170,6 +171,23 @@ async def test_hints_are_bounded_and_an_absent_operator_harms_nothing(
     await until(lambda: count("failed") == 2)
     task.cancel()
     await asyncio.wait({task})
+
+
+async def test_adopted_pod_keeps_its_flows(router: Harness, http: aiohttp.ClientSession) -> None:
+    pool = await Pool.create(router, warm=1)
+    reply = await pool.connect(http)
+    assert reply.status == 201
+    (body,) = await pool.recorded(1)
+    flows = router.router.relay.flows
+    pod = pool.pods[0]
+    flow = flows.admit(
+        ("192.0.2.9", 1), ufrag="u", pod_uid=pod.uid, target=(pod.ip, 20000), now=0.0
+    )
+    pool.adopt(body)
+    assert flow is not None
+    assert flow.source in flows.tentative
+    pool.lose(pool.agents[0])
+    assert flow.source not in flows.tentative
 
 
 async def test_pod_that_leaves_the_routes_ends_its_flows(router: Harness) -> None:

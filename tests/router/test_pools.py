@@ -1,10 +1,11 @@
 import asyncio
-from dataclasses import replace
 
 import aiohttp
 import jwt
 import pytest
 
+from podstream_core.tokens import PublicKeys, SigningKey
+from podstream_router.claims import assigner, queues
 from podstream_router.settings import Limits
 from router.harness import Harness, metric, running_router, until
 from router.pools import OFFER, SDP, Pool
@@ -94,20 +95,33 @@ async def test_lost_race_means_the_next_pod_at_once(
     assert len(pool.agents[2].grants) == 1
     assert not any(agent.grants for agent in pool.agents[:2])
     assert claims(router, "won") == 1
-    assert claims(router, "lost") <= 2
+    assert claims(router, "lost") == 2
 
 
 async def test_pod_that_does_not_answer_means_the_next_pod_at_once(
     router: Harness, http: aiohttp.ClientSession
 ) -> None:
-    pool = await Pool.create(router, warm=2)
-    for agent in pool.agents:
-        agent.assign_refusals.append((0, "hangs up"))
-    # Whichever is tried first; the second has a refusal left as well, and a third one serves.
-    await pool.start_pod()
+    pool = await Pool.create(router, warm=4)
+    silent, odd, other_keys, _ = pool.agents
+    await silent.stop()
+    odd.assign_refusals.append((500, "Oops"))
+    other_keys.keys = PublicKeys.of(SigningKey.generate())
     reply = await pool.connect(http)
     assert reply.status == 201
-    assert claims(router, "unreachable") <= 2
+    assert [len(agent.grants) for agent in pool.agents] == [0, 0, 0, 1]
+    assert claims(router, "unreachable") == 3
+
+
+async def test_pod_that_did_not_answer_is_tried_again_later(
+    router: Harness, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assigner, "UNREACHABLE_S", 0.05)
+    monkeypatch.setattr(queues, "TICK_S", 0.02)
+    pool = await Pool.create(router, warm=1)
+    pool.agents[0].assign_refusals.extend([(500, "Oops")] * 3)
+    reply = await pool.connect(http)
+    assert reply.status == 201
+    assert claims(router, "unreachable") == 3
 
 
 async def test_drained_pool_lets_wait_and_serves_in_the_order_of_arrival(
@@ -150,7 +164,7 @@ async def test_pool_at_its_maximum_is_busy_at_once_and_serves_after_a_release(
 
     session = pool.adopt(bodies[0])
     assert (await pool.connect(http)).status == 503
-    router.router.routes.upsert_session(replace(session, ended="the session is Completed"))
+    pool.ended(session)
     served = asyncio.create_task(pool.connect(http))
     await until(lambda: metric(router.router, "pool_waiting") == 1)
     await pool.start_pod()
@@ -337,7 +351,7 @@ async def test_source_has_so_many_sessions_and_no_more(
     bodies = await pool.recorded(2)
     sessions = [pool.adopt(body) for body in bodies]
     assert (await pool.connect(http)).status == 503, "the watch's sessions count as well"
-    router.router.routes.upsert_session(replace(sessions[0], ended="the session is Completed"))
+    pool.ended(sessions[0])
     assert (await pool.connect(http)).status == 201
 
 

@@ -1,4 +1,5 @@
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,16 @@ def test_limits_are_read() -> None:
     assert settings.limits.flows == 7
     assert settings.limits.requests_per_second == 0
     assert settings.hold_timeout_s == 1.5
+
+
+def test_sessions_per_namespace_are_unlimited_unless_said() -> None:
+    assert read().limits.sessions_per_namespace == 0
+    assert read(MAX_SESSIONS_PER_NAMESPACE="40").limits.sessions_per_namespace == 40
+
+
+def test_replica_is_called_as_its_pod() -> None:
+    assert Settings.from_env({**BASE, "POD_NAME": "router-5d4f"}).router_name == "router-5d4f"
+    assert read().router_name == socket.gethostname()
 
 
 def listeners(*items: dict[str, Any]) -> str:

@@ -33,6 +33,7 @@ from podstream_router.signalling.pumps import (
     close,
     discard,
     has_left,
+    is_junk,
     keep_alive,
     pod_lines,
     pump,
@@ -43,7 +44,8 @@ from podstream_router.targets import ListenerTarget
 logger = logging.getLogger(__name__)
 
 SETTLE_S: Final = 0.02
-"""A connection that is closed again within this time was a scan: no pod is taken for it."""
+"""A connection that is closed again within this time, or speaks another protocol, is a scan: no
+pod is taken for it."""
 _SIGNALLING: Final = Protocol.SIGNALLING.value
 
 
@@ -150,7 +152,28 @@ class SignallingListener:
             Refusal: no pod takes the client.
         """
         early = asyncio.create_task(lines.read())
-        placing = asyncio.create_task(self._place(early, ticket))
+        try:
+            target = ListenerTarget(self._name, self._routes)
+            if isinstance(target.find(), PoolRoute):
+                await asyncio.wait({early}, timeout=SETTLE_S)
+                if is_junk(early):
+                    return "Broken"
+            if has_left(early):
+                return "Abandoned"
+            return await self._hold(target, lines, writer, ticket, early=early)
+        finally:
+            await discard(early)
+
+    async def _hold(
+        self,
+        target: ListenerTarget,
+        lines: LineReader,
+        writer: asyncio.StreamWriter,
+        ticket: Ticket,
+        *,
+        early: asyncio.Task[bytes | None],
+    ) -> str:
+        placing = asyncio.create_task(self._place(target, ticket))
         try:
             await asyncio.wait({early, placing}, return_when=asyncio.FIRST_COMPLETED)
             if not placing.done() and has_left(early):
@@ -162,16 +185,12 @@ class SignallingListener:
             finally:
                 self._report(bound, "connection ended")
         finally:
-            await discard(early)
             await discard(placing)
             if not placing.cancelled() and placing.exception() is None:
                 await close(placing.result().stream.writer)
 
-    async def _place(self, early: asyncio.Task[bytes | None], ticket: Ticket) -> _Bound:
-        target = ListenerTarget(self._name, self._routes)
+    async def _place(self, target: ListenerTarget, ticket: Ticket) -> _Bound:
         holder = random_holder()
-        if isinstance(target.find(), PoolRoute):
-            await asyncio.wait({early}, timeout=SETTLE_S)
 
         async def attempt(seat: Seat) -> _Bound:
             grant = seat.grant(Protocol.SIGNALLING, holder=holder, source=ticket.source)

@@ -52,13 +52,7 @@ async def pump(
         TimeoutError: the receiver does not read.
     """
     async for line in lines:
-        try:
-            message = msgspec.json.decode(line, type=dict[str, Any])
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise LineError("a line is no JSON object") from error
-        if "type" not in message:
-            raise LineError("a message has no type")
-        passed = rewrite(message)
+        passed = rewrite(_message_of(line))
         if passed is None:
             continue
         writer.write(msgspec.json.encode(passed, order="deterministic") + b"\n")
@@ -67,6 +61,16 @@ async def pump(
         on_passed()
     if writer.can_write_eof():
         writer.write_eof()
+
+
+def _message_of(line: bytes) -> Message:
+    try:
+        message = msgspec.json.decode(line, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise LineError("a line is no JSON object") from error
+    if "type" not in message:
+        raise LineError("a message has no type")
+    return message
 
 
 async def pod_lines(lines: LineReader) -> AsyncIterator[bytes]:
@@ -92,6 +96,15 @@ async def client_lines(
 def has_left(early: asyncio.Task[bytes | None]) -> bool:
     """Whether a held client has closed its connection, or sends junk."""
     return early.done() and (early.exception() is not None or early.result() is None)
+
+
+def is_junk(early: asyncio.Task[bytes | None]) -> bool:
+    """Whether a client speaks before it is spoken to, and not this protocol."""
+    line = early.result() if early.done() and early.exception() is None else None
+    try:
+        return line is not None and not _message_of(line)
+    except LineError:
+        return True
 
 
 async def discard(task: asyncio.Task[Any]) -> None:
