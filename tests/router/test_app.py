@@ -21,8 +21,8 @@ from podstream_router.hints import Hints
 from podstream_router.metrics import RouterMetrics
 from podstream_router.operators import Operators
 from podstream_router.settings import Listener
-from router.pools import Pool
 from router.harness import Harness, metric, running_router, session_route, until
+from router.pools import Pool
 
 SDP = {"Content-Type": "application/sdp"}
 
