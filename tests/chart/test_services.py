@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from chart.helm import VALUES, environment, of_kind, one, pods, render
+from chart.helm import VALUES, HelmRefused, environment, of_kind, one, pods, render
 from podstream_core.ports import LISTENERS, OPERATOR_HTTP_PORT, ROUTER_ADMIN_PORT
 
 every_set = pytest.mark.parametrize("values", VALUES)
@@ -143,3 +143,15 @@ def test_release_name_is_the_prefix() -> None:
     }
     operator = environment(manifests, "media-operator")
     assert operator["PODSTREAM_ROUTER_URL"] == "http://media-router.streams.svc:8080"
+
+
+def test_aliases_lead_to_their_listeners() -> None:
+    service = one(render("everything"), "Service", "server-signal-service")
+    assert service["spec"]["ports"] == [
+        {"name": "signalling", "port": 50051, "targetPort": "signalling", "protocol": "TCP"}
+    ]
+
+
+def test_an_alias_of_no_listener_is_refused() -> None:
+    with pytest.raises(HelmRefused, match=r"router\.aliases: old leads to listener nowhere"):
+        render("default", 'router.aliases=[{"name":"old","port":1,"listener":"nowhere"}]')

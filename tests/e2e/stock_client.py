@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import multiprocessing
+import os
 import sys
 from typing import Any
 
@@ -106,8 +107,11 @@ async def play(host: str, port: int, wanted: int) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser()
-    parser.add_argument("host")
-    parser.add_argument("port", type=int)
+    # As in the original, where no address is given: the Service's variables that Kubernetes sets.
+    service = os.environ.get("SERVER_SERVICE_NAME", "")
+    parser.add_argument("host", nargs="?", default=os.environ.get(f"{service}_SERVICE_HOST"))
+    port = os.environ.get(f"{service}_SERVICE_PORT", "0")
+    parser.add_argument("port", nargs="?", type=int, default=int(port))
     parser.add_argument("--estimates", type=int, default=60)
     arguments = parser.parse_args()
     sent = asyncio.run(play(arguments.host, arguments.port, arguments.estimates))

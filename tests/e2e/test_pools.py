@@ -1,79 +1,12 @@
 """Pools on the real cluster: sessions that take warm pods, scaling, roll-out, limits, deletion."""
 
-import json
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from e2e import kube
+from e2e.pools import SMALL, Pool, pool
 from e2e.sessions import circle, session
-
-SMALL: dict[str, Any] = {"resources": {"requests": {"cpu": "20m", "memory": "64Mi"}}}
-
-
-@dataclass(frozen=True)
-class Pool:
-    """A StreamPool on the cluster."""
-
-    name: str
-
-    @property
-    def status(self) -> dict[str, Any]:
-        found = kube.get("strp", self.name)
-        assert found is not None, f"pool {self.name} does not exist"
-        status: dict[str, Any] = found.get("status", {})
-        return status
-
-    def condition(self, kind: str) -> dict[str, Any]:
-        for condition in self.status.get("conditions", []):
-            if condition["type"] == kind:
-                found: dict[str, Any] = condition
-                return found
-        return {}
-
-    def pods(self) -> list[dict[str, Any]]:
-        """Pods that wait."""
-        selector = f"podstream.dev/pool={self.name},!podstream.dev/session"
-        return [
-            pod
-            for pod in kube.items("pods", selector=selector)
-            if "deletionTimestamp" not in pod["metadata"]
-        ]
-
-    def wait(self, *, timeout_s: float = 60, **counts: int) -> None:
-        kube.until(
-            lambda: {name: self.status.get(name) for name in counts} == counts,
-            what=f"pool {self.name} with {counts}",
-            timeout_s=timeout_s,
-        )
-
-    def patch(self, spec: dict[str, Any]) -> None:
-        body = json.dumps({"spec": spec})
-        kube.kubectl("patch", "strp", self.name, "--type=merge", f"--patch={body}")
-
-
-@contextmanager
-def pool(**spec: Any) -> Iterator[Pool]:
-    """Apply a pool; delete it on leaving."""
-    made = Pool(f"p-{secrets.token_hex(3)}")
-    template = {"circle": circle(frames=0), "access": {"mode": "Public"}, "pod": SMALL}
-    template |= spec.pop("template", {})
-    kube.apply(
-        {
-            "apiVersion": "podstream.dev/v1alpha1",
-            "kind": "StreamPool",
-            "metadata": {"name": made.name},
-            "spec": {"template": {"spec": template}, **spec},
-        }
-    )
-    try:
-        yield made
-    finally:
-        kube.delete("strp", made.name)
 
 
 def refer(made: Pool, **more: Any) -> dict[str, Any]:
@@ -168,16 +101,29 @@ def test_a_pod_that_cannot_start_is_explained_by_its_pool() -> None:
         assert "node" in made.condition("Ready")["message"]
 
 
-def test_an_autoscaler_can_target_a_pool() -> None:
-    with pool(warm=0) as made:
-        made.wait(warm=0)
-        scale = json.loads(
-            kube.kubectl(
-                "get",
-                "--raw",
-                f"/apis/podstream.dev/v1alpha1/namespaces/{kube.NAMESPACE}/streampools/"
-                f"{made.name}/scale",
-            )
-        )
-        assert scale["spec"].get("replicas", 0) == 0
-        assert scale["status"]["selector"] == f"podstream.dev/pool={made.name}"
+def test_an_autoscaler_sets_the_warm_pods() -> None:
+    with pool(warm=1, max=4) as made:
+        made.wait(warm=1)
+        autoscaler = {
+            "apiVersion": "autoscaling/v2",
+            "kind": "HorizontalPodAutoscaler",
+            "metadata": {"name": made.name},
+            "spec": {
+                "scaleTargetRef": {
+                    "apiVersion": "podstream.dev/v1alpha1",
+                    "kind": "StreamPool",
+                    "name": made.name,
+                },
+                # Needs no metrics: what is below the minimum is raised to it.
+                "minReplicas": 2,
+                "maxReplicas": 4,
+            },
+        }
+        kube.apply(autoscaler)
+        try:
+            made.wait(warm=2, timeout_s=60)
+            found = kube.get("hpa", made.name)
+            assert found is not None
+            assert found["status"]["desiredReplicas"] == 2
+        finally:
+            kube.delete("hpa", made.name)
