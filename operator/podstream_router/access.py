@@ -112,7 +112,7 @@ def authorise_pool(pool: PoolRoute, *, credential: Credential | None) -> None:
     if credential is None:
         raise Unauthorized(
             "this pool needs its token: kubectl get secret "
-            f"-n {pool.key.namespace} {pool.key.name}-access"
+            f"-n {pool.key.namespace} {pool.key.name}-pool-access"
         )
     if credential.subject != pool.uid:
         raise WrongSession(
