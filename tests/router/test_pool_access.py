@@ -27,7 +27,7 @@ async def test_pool_with_a_token_admits_its_holders_only(
     pool = await Pool.create(router, warm=2, public=False)
     nobody = await pool.connect(http)
     assert nobody.status == 401
-    assert "media-access" in nobody.body
+    assert "media-pool-access" in nobody.body
     stranger = await pool.connect(http, token=pool_token(pool, subject="another pool"))
     assert (stranger.status, '"WrongSession"' in stranger.body) == (403, True)
     assert not any(agent.assignments for agent in pool.agents)
