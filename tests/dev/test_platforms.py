@@ -1,7 +1,7 @@
 import pytest
 
 from podstream_dev.images import IMAGES, source_files, version
-from podstream_dev.platforms import choose, parse_exports
+from podstream_dev.platforms import Embedded, choose, parse_exports
 from podstream_dev.shell import ROOT, DevError
 
 
@@ -14,6 +14,12 @@ def test_export_lines_are_read_as_a_shell_would(monkeypatch: pytest.MonkeyPatch)
 def test_unknown_cluster_is_refused_with_the_choices() -> None:
     with pytest.raises(DevError, match="auto, embedded, kind, current"):
         choose("minikube")
+
+
+def test_second_embedded_cluster_is_told_its_own_address() -> None:
+    settings = Embedded().settings({"PODSTREAM_NODE_IP": "10.90.0.2"})
+    assert settings["externalUrl"] == "http://10.90.0.2:30080"
+    assert settings["router.media.advertise[0]"] == "10.90.0.2:30478"
 
 
 def test_kind_without_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

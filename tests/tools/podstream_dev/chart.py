@@ -27,4 +27,6 @@ def install(
         # A rebuilt image keeps its tag: this makes the upgrade replace pods that run the old one.
         build = f"podAnnotations.build={images.source_key()}"
         command += ["--set-string", f"operator.{build},router.{build}"]
+        for name, value in platform.settings(env).items():
+            command += ["--set-string", f"{name}={value}"]
         show([*command, *values, *extra, "--wait", "--timeout", timeout], env=env)

@@ -23,6 +23,11 @@ class Platform(ABC):
     values: ClassVar[Path | None]
     """Chart values that fit this cluster's addresses."""
 
+    def settings(self, env: Mapping[str, str]) -> Mapping[str, str]:
+        """Chart values that only the running cluster knows; `env` is what `env()` gives."""
+        del env
+        return {}
+
     @abstractmethod
     def up(self, *, nodes: int | None = None) -> None:
         """Make the cluster, or make sure that it runs. Repeating it changes nothing."""
@@ -49,6 +54,15 @@ class Embedded(Platform):
 
     name = "embedded"
     values = ROOT / "helm/podstream/ci/embedded-values.yaml"
+
+    def settings(self, env: Mapping[str, str]) -> Mapping[str, str]:
+        # The values name the usual cluster's address; PODSTREAM_CLUSTER=b has another.
+        node = env["PODSTREAM_NODE_IP"]
+        return {
+            "externalUrl": f"http://{node}:30080",
+            "externalSignallingAddress": f"{node}:30052",
+            "router.media.advertise[0]": f"{node}:30478",
+        }
 
     def up(self, *, nodes: int | None = None) -> None:
         count = [] if nodes is None else ["--nodes", str(nodes)]
