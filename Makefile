@@ -8,6 +8,7 @@ CLUSTER ?= auto
 NODES ?=
 SAMPLE ?= crds/samples/circle.yaml
 PYTEST ?=
+BENCH ?= $(wildcard tests/bench/bench_*.py)
 
 PYTHON ?= python3
 VENV := .venv
@@ -19,7 +20,7 @@ DEV := PYTHONPATH=tests/tools $(PYTHON) -m podstream_dev
 help: ## Print this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 	@echo
-	@echo 'Variables: CLUSTER=auto|embedded|kind|current  NODES=1|2  SAMPLE=file  PYTEST="-k name"'
+	@echo 'Variables: CLUSTER=auto|embedded|kind|current  NODES=1|2  SAMPLE=file  PYTEST="-k name"  BENCH=file'
 
 ##@ Main job
 
@@ -70,8 +71,9 @@ test-e2e: $(VENV)/ready cluster-up install ## Real clients against the chart on 
 	@eval "$$($(DEV) env)" && $(PY) -m pytest -q -m 'e2e and not long' $(PYTEST)
 test-long: $(VENV)/ready cluster-up install ## Soak, crash, scale and two-node checks, by hand
 	@eval "$$($(DEV) env)" && $(PY) -m pytest -q -m long --timeout=3600 $(PYTEST)
-bench: $(VENV)/ready ## Each figure against a named baseline in the same run
-	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(PY) $$bench; done
+bench: $(VENV)/ready cluster-up install ## Each figure against a named baseline in the same run
+	@eval "$$($(DEV) env)" && export PYTHONPATH=tests:tests/cluster && \
+		for bench in $(BENCH); do echo "== $$bench"; $(PY) $$bench; done
 
 ##@ Upkeep
 

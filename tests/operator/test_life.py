@@ -193,6 +193,6 @@ async def test_ended_session_keeps_its_pod_until_it_lingers_too_long(world: Worl
 async def test_burst_is_taken_as_it_comes(world: World) -> None:
     """kopf's tasks of the first hundred objects, idle for 5 s, held the others back."""
     world.auto_boot = False
-    for number in range(120):
+    for number in range(105):
         await world.apply(f"ball-{number}", access={"mode": "Public"})
-    await eventually(lambda: len(world.pods()) == 120, within_s=3)
+    await eventually(lambda: len(world.pods()) == 105, within_s=4.5)
