@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
@@ -32,12 +33,12 @@ _BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 class ClientProgram(Program):
     """Plays one server until that says goodbye."""
 
-    def __init__(self, options: ClientOptions) -> None:
+    def __init__(self, options: ClientOptions, *, window: Window | None) -> None:
         self._options = options
         self._estimator = HoughEstimator(dp=options.dp, min_dist=options.min_dist)
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="estimator")
         self._frames: LatestBox[av.VideoFrame] = LatestBox()
-        self._window = Window("client") if options.display else None
+        self._window = window
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._signalling: SignallingChannel | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -81,8 +82,6 @@ class ClientProgram(Program):
             await self._signalling.close()
         await aiortc_private.close_quietly(self._peer)
         self._pool.shutdown(wait=False, cancel_futures=True)
-        if self._window is not None:
-            self._window.close()
 
     async def _dial(self) -> SignallingChannel:
         """Connect, however long the server takes to appear."""
@@ -148,7 +147,7 @@ class ClientProgram(Program):
                 # The original answers a frame without a ball with the place it saw last.
                 last = found or last
                 if self._window is not None:
-                    self._window.show(frame.to_ndarray(format="bgr24"))
+                    self._window.show(functools.partial(frame.to_ndarray, format="bgr24"))
                 place = (round(last[0]), round(last[1]))
                 text = format_original(place, pts=frame.pts or 0)
                 channel.send(text)

@@ -1,6 +1,7 @@
 """The server program: the circle workload behind a TCP socket, one client after the other."""
 
 import asyncio
+import functools
 import logging
 import socket
 import tempfile
@@ -12,9 +13,10 @@ from podstream_core.api import Ball, Circle, Codec, SessionSpec
 from podstream_core.ports import MEDIA_PORT_COUNT, MEDIA_PORT_FIRST
 from podstream_workloads.agent import Connection, MediaAddress, WorkloadContext
 from podstream_workloads.circle.score import Scored
-from podstream_workloads.circle.standalone.display import Window, draw_server_view
+from podstream_workloads.circle.standalone.display import Window
 from podstream_workloads.circle.standalone.options import ServerOptions
 from podstream_workloads.circle.standalone.program import Program
+from podstream_workloads.circle.standalone.view import draw_server_view
 from podstream_workloads.circle.workload import CircleWorkload
 
 logger = logging.getLogger(__name__)
@@ -26,10 +28,10 @@ class ServerProgram(Program):
     Further clients wait in the socket's backlog for their turn.
     """
 
-    def __init__(self, options: ServerOptions) -> None:
+    def __init__(self, options: ServerOptions, *, window: Window | None) -> None:
         self._options = options
         self._listener: socket.socket | None = None
-        self._window = Window("server") if options.display else None
+        self._window = window
 
     async def run(self) -> int:
         """Serve until it is told to stop."""
@@ -50,11 +52,9 @@ class ServerProgram(Program):
             await self._serve(client)
 
     async def shutdown(self) -> None:
-        """Close the listening socket and the window."""
+        """Close the listening socket."""
         if self._listener is not None:
             self._listener.close()
-        if self._window is not None:
-            self._window.close()
 
     async def _serve(self, client: socket.socket) -> None:
         options = self._options
@@ -84,13 +84,15 @@ class ServerProgram(Program):
         if self._window is None:
             return
         options = self._options
-        picture = draw_server_view(
-            (options.width, options.height),
-            radius=options.radius,
-            truth=(scored.truth.x, scored.truth.y),
-            estimate=(scored.x, scored.y),
+        self._window.show(
+            functools.partial(
+                draw_server_view,
+                (options.width, options.height),
+                radius=options.radius,
+                truth=(scored.truth.x, scored.truth.y),
+                estimate=(scored.x, scored.y),
+            )
         )
-        self._window.show(picture)
 
 
 class _Alone(WorkloadContext):
