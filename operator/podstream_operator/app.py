@@ -135,6 +135,7 @@ class Operator:
             namespaces=settings.namespaces,
             interval_s=settings.resync_seconds,
             touch=self._touch,
+            look=self.queue.add_routine,
             after=self._forget_absent,
         )
         self._http = OperatorHttp(

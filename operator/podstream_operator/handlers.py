@@ -14,6 +14,7 @@ from podstream_core import names
 from podstream_core.api import PoolKey, SessionKey
 from podstream_operator.clock import Clock
 from podstream_operator.cluster import Cache, Touched
+from podstream_operator.cluster.aio_client import LIST_PART
 from podstream_operator.facts import PodFacts
 from podstream_operator.metrics import Metrics
 from podstream_operator.watchdog import WatchDog
@@ -21,8 +22,6 @@ from podstream_operator.watchdog import WatchDog
 logger = logging.getLogger(__name__)
 
 DELETED: Final = "DELETED"
-LIST_CHUNK: Final = 250
-"""Objects in one part of a list."""
 EVENT_TASK_IDLE_S: Final = 0.5
 """A new object's events come in a row, a session's next ones seconds or minutes later."""
 LoginHandler = Callable[..., kopf.ConnectionInfo | None]
@@ -143,8 +142,7 @@ def build_settings() -> kopf.OperatorSettings:
     settings.watching.connect_timeout = 10
     settings.watching.server_timeout = 600
     settings.watching.client_timeout = 660
-    # One list of 5,000 pods takes hundreds of megabytes while it is read.
-    settings.watching.chunk_size = LIST_CHUNK
+    settings.watching.chunk_size = LIST_PART
     # Pods of others never reach this process.
     settings.watching.label_selectors["", "v1", "pods"] = names.LABEL_ROLE
     settings.process.ultimate_exiting_timeout = 20

@@ -8,10 +8,11 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from podstream_core import names
+from podstream_core.api import SessionKey
 from podstream_operator.clock import Clock
 from podstream_operator.cluster import Body, Cache, KubeClient, Touched
 from podstream_operator.errors import ApiError, ApiRejected, ConfigError
@@ -38,6 +39,7 @@ class Resync:
         namespaces: Collection[str],
         interval_s: float,
         touch: Callable[[Touched], None],
+        look: Callable[[SessionKey], None],
         after: Callable[[], None] = lambda: None,
     ) -> None:
         self._kube = kube
@@ -47,6 +49,7 @@ class Resync:
         self._namespaces = tuple(namespaces)
         self._interval_s = interval_s
         self._touch = touch
+        self._look = look
         self._after = after
 
     async def load(self) -> None:
@@ -79,46 +82,51 @@ class Resync:
                 logger.warning("resync failed", extra={"cause": str(error)})
 
     async def run_once(self) -> None:
-        """List all namespaces once, and make every session and pool due."""
+        """List all namespaces once, and have a routine look at every session and pool."""
         for namespace in self._namespaces:
             await self._resync(namespace)
         self._after()
         for key in self._cache.session_keys():
-            self._touch(Touched(session=key))
+            self._look(key)
         for pool in self._cache.pools():
             self._touch(Touched(pool=pool.key))
 
     async def _resync(self, namespace: str) -> None:
         before = self._cache.uids(namespace)
         # Pods first: whoever owns a listed pod is older than the lists of owners.
-        pod_bodies = await self._kube.list_pods(namespace)
-        pool_bodies = await self._kube.list_pools(namespace)
-        session_bodies = await self._kube.list_sessions(namespace)
-        now = self._clock.now()
-        for body in pool_bodies:
+        pods = [PodFacts.from_body(body) async for body in self._kube.list_pods(namespace)]
+        # Bodies are not kept: thousands of them are what takes memory.
+        pools: dict[str, str] = {}
+        async for body in self._kube.list_pools(namespace):
             self._cache.put_pool(body)
-        for body in session_bodies:
-            self._cache.put_session(body, now=now)
-        pods = [PodFacts.from_body(body) for body in pod_bodies]
+            pools |= _version_by_uid(body)
+        sessions: dict[str, str] = {}
+        async for body in self._kube.list_sessions(namespace):
+            self._cache.put_session(body, now=self._clock.now())
+            sessions |= _version_by_uid(body)
         for pod in pods:
             self._cache.put_pod(pod)
-        session_uids = {body["metadata"]["uid"] for body in session_bodies}
-        pool_uids = {body["metadata"]["uid"] for body in pool_bodies}
         missing = self._cache.forget(
             namespace,
-            session_uids=before.sessions - session_uids,
+            session_uids=before.sessions - sessions.keys(),
             pod_uids=before.pods - {pod.uid for pod in pods},
-            pool_uids=before.pools - pool_uids,
+            pool_uids=before.pools - pools.keys(),
         )
         for touched in missing:
             self._touch(touched)
-        self._watch_for_lag(namespace, session=session_bodies, pod=pod_bodies, pool=pool_bodies)
-        await self._collect_orphans(namespace, pods=pods, owner_uids=session_uids | pool_uids)
+        self._watch_for_lag(
+            namespace,
+            session=sessions.values(),
+            pod=[pod.resource_version for pod in pods],
+            pool=pools.values(),
+        )
+        owners = sessions.keys() | pools.keys()
+        await self._collect_orphans(namespace, pods=pods, owner_uids=owners)
 
-    def _watch_for_lag(self, namespace: str, **lists: list[Body]) -> None:
+    def _watch_for_lag(self, namespace: str, **versions: Iterable[str]) -> None:
         now = time.monotonic()
-        for kind, bodies in lists.items():
-            self._watchdog.listed(kind, namespace=namespace, bodies=bodies, now=now)
+        for kind, listed in versions.items():
+            self._watchdog.listed(kind, namespace=namespace, versions=listed, now=now)
 
     async def _collect_orphans(
         self, namespace: str, *, pods: list[PodFacts], owner_uids: set[str]
@@ -142,3 +150,8 @@ class Resync:
             secret = SecretFacts.from_body(body)
             if secret.managed and secret.owner_uid not in owner_uids:
                 await self._kube.delete_secret(namespace, secret.name, uid=secret.uid)
+
+
+def _version_by_uid(body: Body) -> dict[str, str]:
+    metadata = body["metadata"]
+    return {metadata["uid"]: metadata.get("resourceVersion", "")}

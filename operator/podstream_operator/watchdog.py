@@ -29,11 +29,9 @@ class WatchDog:
         self._seen[stream] = max(self._seen.get(stream, 0), version)
         self._settle(stream)
 
-    def listed(
-        self, kind: str, *, namespace: str, bodies: Iterable[dict[str, Any]], now: float
-    ) -> None:
-        """An own list shows these objects."""
-        newest = max((_version(body.get("metadata") or {}) for body in bodies), default=0)
+    def listed(self, kind: str, *, namespace: str, versions: Iterable[str], now: float) -> None:
+        """An own list shows objects of these resource versions."""
+        newest = max(map(_number, versions), default=0)
         stream = (kind, namespace)
         waiting = self._expected.setdefault(stream, [])
         # What is gone from the lists, a watch that was interrupted need not show any more.
@@ -58,5 +56,8 @@ class WatchDog:
 
 
 def _version(metadata: dict[str, Any]) -> int:
-    text = str(metadata.get("resourceVersion", ""))
-    return int(text) if text.isdigit() else 0
+    return _number(str(metadata.get("resourceVersion", "")))
+
+
+def _number(version: str) -> int:
+    return int(version) if version.isdigit() else 0

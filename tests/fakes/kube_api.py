@@ -303,12 +303,17 @@ class FakeKubeApi:
             for (kind, space, _), body in self._objects.items()
             if kind == resource and space == namespace and _selected(body, selector)
         ]
+        begin = int(request.query.get("continue") or 0)
+        end = begin + (int(request.query.get("limit") or 0) or len(items))
+        metadata = {"resourceVersion": str(self._version)}
+        if end < len(items):
+            metadata["continue"] = str(end)
         return web.json_response(
             {
                 "kind": f"{KINDS[resource]}List",
                 "apiVersion": "v1",
-                "metadata": {"resourceVersion": str(self._version)},
-                "items": items,
+                "metadata": metadata,
+                "items": items[begin:end],
             }
         )
 

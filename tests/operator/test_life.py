@@ -3,9 +3,12 @@
 from datetime import datetime
 from typing import Any
 
+import pytest
+
 from fakes.world import NAMESPACE, World, eventually, with_operator
 from podstream_core.agentapi import AgentPhase
 from podstream_core.api import CircleResults, Results
+from podstream_operator import handlers
 
 
 def figures(**values: Any) -> Results:
@@ -189,10 +192,16 @@ async def test_ended_session_keeps_its_pod_until_it_lingers_too_long(world: Worl
     assert world.phase() == "Completed"
 
 
+@pytest.fixture
+def _tasks_never_idle_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handlers, "EVENT_TASK_IDLE_S", 3600.0)
+
+
+@pytest.mark.usefixtures("_tasks_never_idle_out")
 @with_operator
 async def test_burst_is_taken_as_it_comes(world: World) -> None:
     """kopf's tasks of the first hundred objects, idle for 5 s, held the others back."""
     world.auto_boot = False
     for number in range(105):
         await world.apply(f"ball-{number}", access={"mode": "Public"})
-    await eventually(lambda: len(world.pods()) == 105, within_s=4.5)
+    await eventually(lambda: len(world.pods()) == 105, within_s=60)

@@ -184,34 +184,34 @@ def test_forgotten_objects_are_named() -> None:
 # Watchdog and poller
 
 
-def listed(version: int) -> list[dict[str, Any]]:
-    return [{"metadata": {"namespace": "media", "resourceVersion": str(version)}}]
+def watched(version: int) -> dict[str, Any]:
+    return {"metadata": {"namespace": "media", "resourceVersion": str(version)}}
 
 
 def test_quiet_watch_is_healthy() -> None:
     dog = WatchDog()
-    dog.watched("pod", body=listed(5)[0])
-    dog.listed("pod", namespace="media", bodies=listed(5), now=0)
+    dog.watched("pod", body=watched(5))
+    dog.listed("pod", namespace="media", versions=["5"], now=0)
     assert dog.behind_s(now=10_000) == 0
 
 
 def test_watch_that_misses_what_a_list_shows_is_stalled_after_a_while() -> None:
     dog = WatchDog()
-    dog.listed("pod", namespace="media", bodies=listed(6), now=0)
+    dog.listed("pod", namespace="media", versions=["6"], now=0)
     assert not dog.is_stalled(now=STALLED_AFTER_S)
     assert dog.is_stalled(now=STALLED_AFTER_S + 1)
-    dog.listed("pod", namespace="media", bodies=listed(7), now=100)
+    dog.listed("pod", namespace="media", versions=["7"], now=100)
     assert dog.is_stalled(now=STALLED_AFTER_S + 1)
-    dog.watched("pod", body=listed(7)[0])
+    dog.watched("pod", body=watched(7))
     assert not dog.is_stalled(now=1000)
 
 
 def test_object_that_is_gone_from_the_lists_is_not_waited_for() -> None:
     """A pod that was deleted while its watch was interrupted made a healthy operator restart."""
     dog = WatchDog()
-    dog.listed("pod", namespace="media", bodies=listed(6), now=0)
-    dog.listed("pod", namespace="media", bodies=listed(5), now=60)
-    dog.watched("pod", body=listed(5)[0])
+    dog.listed("pod", namespace="media", versions=["6"], now=0)
+    dog.listed("pod", namespace="media", versions=["5"], now=60)
+    dog.watched("pod", body=watched(5))
     assert dog.behind_s(now=1000) == 0
 
 

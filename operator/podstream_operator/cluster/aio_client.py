@@ -6,11 +6,11 @@ built or read as dicts, so the calls go through the library's generic entry (`Ap
 brings connection pool, TLS and the refreshed service-account token.
 """
 
-import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, Protocol
 
 import aiohttp
+import msgspec
 from kubernetes.aio.client import ApiClient, Configuration
 
 from podstream_core import names
@@ -18,6 +18,8 @@ from podstream_operator.cluster.client import Body
 from podstream_operator.errors import ApiConflict, ApiError, ApiRejected, ApiUnavailable
 
 REQUEST_TIMEOUT: Final = aiohttp.ClientTimeout(total=15, sock_connect=5)
+LIST_PART: Final = 250
+"""Objects per answer of a list: 5,000 pods at once take hundreds of megabytes to be read."""
 _MERGE_PATCH: Final = "application/merge-patch+json"
 _SESSIONS: Final = f"/apis/{names.API_VERSION}/namespaces/{{namespace}}/{names.SESSION_PLURAL}"
 _POOLS: Final = f"/apis/{names.API_VERSION}/namespaces/{{namespace}}/{names.POOL_PLURAL}"
@@ -27,6 +29,7 @@ _EVENTS: Final = "/apis/events.k8s.io/v1/namespaces/{namespace}/events"
 
 _NOT_FOUND: Final = 404
 _CONFLICT: Final = 409
+_GONE: Final = 410
 _TOO_MANY: Final = 429
 _TIMEOUT: Final = 408
 _SERVER_ERROR: Final = 500
@@ -62,22 +65,18 @@ class AioKubeClient:
             for plural in (names.SESSION_PLURAL, names.POOL_PLURAL)
         )
 
-    async def list_sessions(self, namespace: str) -> list[Body]:
+    def list_sessions(self, namespace: str) -> AsyncIterator[Body]:
         """All StreamSessions of a namespace."""
-        path = _SESSIONS.format(namespace=namespace)
-        return _items(await self._call("GET", path, resource="streamsessions", verb="list"))
+        return self._list(_SESSIONS.format(namespace=namespace), resource="streamsessions")
 
-    async def list_pools(self, namespace: str) -> list[Body]:
+    def list_pools(self, namespace: str) -> AsyncIterator[Body]:
         """All StreamPools of a namespace."""
-        path = _POOLS.format(namespace=namespace)
-        return _items(await self._call("GET", path, resource="streampools", verb="list"))
+        return self._list(_POOLS.format(namespace=namespace), resource="streampools")
 
-    async def list_pods(self, namespace: str) -> list[Body]:
+    def list_pods(self, namespace: str) -> AsyncIterator[Body]:
         """All pods of a namespace that carry the role label."""
         path = _PODS.format(namespace=namespace)
-        query = {"labelSelector": names.LABEL_ROLE}
-        found = await self._call("GET", path, resource="pods", verb="list", query=query)
-        return _items(found)
+        return self._list(path, resource="pods", selector=names.LABEL_ROLE)
 
     async def patch_session_status(
         self, namespace: str, name: str, *, uid: str, patch: Mapping[str, Any]
@@ -145,6 +144,22 @@ class AioKubeClient:
     async def create_event(self, namespace: str, body: Body) -> None:
         """Post an Event."""
         await self._create(_EVENTS.format(namespace=namespace), body, resource="events")
+
+    async def _list(self, path: str, *, resource: str, selector: str = "") -> AsyncIterator[Body]:
+        """Objects of a collection, fetched in parts that are one state of it together.
+
+        Raises:
+            ApiUnavailable: also where the state of the first part is too old to be continued.
+        """
+        query = {"limit": str(LIST_PART)} | ({"labelSelector": selector} if selector else {})
+        while True:
+            part = await self._call("GET", path, resource=resource, verb="list", query=query) or {}
+            for item in part.get("items") or []:
+                yield item
+            following = (part.get("metadata") or {}).get("continue")
+            if not following:
+                return
+            query["continue"] = following
 
     async def _patch(self, path: str, body: Body, *, resource: str) -> Body | None:
         """Merge a patch; `None` where the object is gone or another one has its name."""
@@ -214,8 +229,8 @@ class AioKubeClient:
 
 def _judge(status: int, content: bytes, *, headers: Mapping[str, str]) -> Body | None:
     try:
-        body = json.loads(content) if content else {}
-    except ValueError:
+        body = msgspec.json.decode(content) if content else {}
+    except msgspec.DecodeError:
         body = {}
     if not isinstance(body, dict):
         body = {}
@@ -230,13 +245,8 @@ def _failure(status: int, body: Body, *, headers: Mapping[str, str]) -> ApiError
     message = str(body.get("message", ""))
     if status == _CONFLICT:
         return ApiConflict(message)
-    if status in (_TOO_MANY, _TIMEOUT) or status >= _SERVER_ERROR:
+    if status in (_TOO_MANY, _TIMEOUT, _GONE) or status >= _SERVER_ERROR:
         wish = headers.get("Retry-After", "")
         retry_after_s = float(wish) if wish.isdigit() else None
         return ApiUnavailable(f"HTTP {status}: {message}", retry_after_s=retry_after_s)
     return ApiRejected(status=status, reason=str(body.get("reason", "")), message=message)
-
-
-def _items(listed: Body | None) -> list[Body]:
-    items = (listed or {}).get("items") or []
-    return [item for item in items if isinstance(item, dict)]

@@ -77,11 +77,13 @@ class Cache:
 
     def put_session(self, body: Body, *, now: datetime) -> SessionKey | None:
         """Take over a session's body; its key, or `None` where the body cannot be read."""
+        key = SessionKey(body["metadata"]["namespace"], body["metadata"]["name"])
+        known = self._sessions.get(key)
+        if known is not None and _is_same(body, known.session):
+            return key
         session = _read(StreamSession, body)
         if session is None:
             return None
-        key = session.key
-        known = self._sessions.get(key)
         first_seen_at = now
         if known is not None and known.session.metadata.uid == session.metadata.uid:
             if _is_older(session.metadata.resource_version, known.session):
@@ -308,6 +310,14 @@ def _read(kind: type[_Object], body: Body) -> _Object | None:
             },
         )
         return None
+
+
+def _is_same(body: Body, known: StreamSession) -> bool:
+    """Whether a body is what is known already: lists and echoes of own writes mostly are."""
+    metadata = body["metadata"]
+    version: str = metadata.get("resourceVersion", "")
+    is_version = bool(version) and version == known.metadata.resource_version
+    return is_version and bool(metadata.get("uid") == known.metadata.uid)
 
 
 def _is_older(version: str, known: StreamSession | StreamPool) -> bool:

@@ -5,7 +5,7 @@ else is `ApiUnavailable` (worth repeating) or `ApiRejected` (not by itself); no 
 leaves an implementation.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
 Body = dict[str, Any]
@@ -18,16 +18,16 @@ class KubeClient(Protocol):
         """Whether the API server serves StreamSession and StreamPool with their status."""
         ...
 
-    async def list_sessions(self, namespace: str) -> list[Body]:
-        """All StreamSessions of a namespace."""
+    def list_sessions(self, namespace: str) -> AsyncIterator[Body]:
+        """All StreamSessions of a namespace; only a part of them is in memory at a time."""
         ...
 
-    async def list_pools(self, namespace: str) -> list[Body]:
-        """All StreamPools of a namespace."""
+    def list_pools(self, namespace: str) -> AsyncIterator[Body]:
+        """All StreamPools of a namespace, likewise."""
         ...
 
-    async def list_pods(self, namespace: str) -> list[Body]:
-        """All pods of a namespace that carry the role label."""
+    def list_pods(self, namespace: str) -> AsyncIterator[Body]:
+        """All pods of a namespace that carry the role label, likewise."""
         ...
 
     async def patch_session_status(
