@@ -15,6 +15,7 @@ from podstream_operator.cluster.aio_client import AioKubeClient
 from podstream_operator.cluster.config import load_configuration, login, own_namespace
 from podstream_operator.errors import ConfigError, OperatorError
 from podstream_operator.keys import load_keys
+from podstream_operator.leader import Fence
 from podstream_operator.metrics import Metrics
 from podstream_operator.settings import OperatorSettings
 
@@ -27,7 +28,10 @@ async def run(settings: OperatorSettings) -> None:
     # A creation time beside every counter doubles the series and tells nobody anything.
     prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
     metrics = Metrics()
-    kube = AioKubeClient(await load_configuration(), observer=metrics.api_call)
+    fence = Fence()
+    kube = AioKubeClient(
+        await load_configuration(), observer=metrics.api_call, may_write=fence.is_open
+    )
     agents = HttpAgentClient(keys.assignment, observer=metrics.agent_call)
     operator = Operator(
         settings,
@@ -36,6 +40,7 @@ async def run(settings: OperatorSettings) -> None:
         agents=agents,
         metrics=metrics,
         clock=SystemClock(),
+        fence=fence,
         login=login,
     )
     await operator.run()
@@ -54,7 +59,7 @@ def main() -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run(settings))
     except OperatorError as error:
-        logger.critical("cannot run: %s", error)
+        logger.critical("operator ends: %s", error)
         sys.exit(1)
 
 

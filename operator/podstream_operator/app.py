@@ -1,14 +1,16 @@
 """The operator as one object: what it is made of, in which order it starts and stops.
 
-Start: check the API, list everything, serve HTTP, start workers, then let kopf watch.
-Stop (kopf handles SIGTERM and SIGINT): kopf ends its watches, then the HTTP server closes, the
-workers are cancelled where they stand, and connections are closed. Nothing has to be saved: the
-next start reads it all again.
+Start: serve HTTP, check the API, and wait for the Lease: up to here any number of operators may
+run. The one that leads lists everything, starts workers, then lets kopf watch.
+Stop (SIGTERM, SIGINT): kopf ends its watches, the workers are cancelled where they stand, the Lease
+is released, the HTTP server closes, then the connections. Nothing has to be saved: the next leader
+reads it all again.
 """
 
 import asyncio
 import logging
 import time
+from collections.abc import Coroutine
 from typing import Any, Final, cast
 
 import kopf
@@ -17,11 +19,12 @@ from podstream_core.api import PoolKey, SessionKey
 from podstream_operator.agents import AgentClient
 from podstream_operator.clock import Clock
 from podstream_operator.cluster import Cache, KubeClient, Touched
-from podstream_operator.errors import ConfigError
+from podstream_operator.errors import ApiUnavailable, ConfigError, LeadershipLost
 from podstream_operator.events import EventPoster
 from podstream_operator.handlers import EventSink, LoginHandler, build_registry, build_settings
 from podstream_operator.http import Demand, OperatorHttp
 from podstream_operator.keys import Keys
+from podstream_operator.leader import Elector, Fence
 from podstream_operator.metrics import Metrics
 from podstream_operator.poller import poll
 from podstream_operator.pools.capacity import Capacity
@@ -34,6 +37,7 @@ from podstream_operator.reconcile import Reconciler
 from podstream_operator.resources import SessionImage
 from podstream_operator.resync import Resync
 from podstream_operator.settings import OperatorSettings
+from podstream_operator.stopping import stopped_by_signals, unless
 from podstream_operator.watchdog import STALLED_AFTER_S, WatchDog
 from podstream_operator.workqueue import WorkQueue
 
@@ -57,12 +61,24 @@ class Operator:
         agents: AgentClient,
         metrics: Metrics,
         clock: Clock,
+        fence: Fence,
         login: LoginHandler,
     ) -> None:
         self._settings = settings
         self._kube = kube
         self._agents = agents
+        self._serves = False
         self._loaded = False
+        self.elector = Elector(
+            kube,
+            namespace=settings.namespace,
+            name=settings.lease_name,
+            identity=settings.lease_identity,
+            timing=settings.lease_timing,
+            fence=fence,
+            clock=clock,
+        )
+        metrics.observe_leader(self.elector.leads)
         self.cache = Cache()
         self.watchdog = WatchDog()
         self._events = EventPoster(kube, instance=settings.instance, metrics=metrics)
@@ -141,6 +157,7 @@ class Operator:
         self._http = OperatorHttp(
             live=self._what_is_dead,
             ready=self._what_is_missing,
+            leads=lambda: self._loaded and self.elector.leads(),
             metrics=metrics.render,
             knows=lambda key: self.cache.session(key) is not None,
             hint=self.queue.add,
@@ -167,64 +184,93 @@ class Operator:
 
         Raises:
             ConfigError: the cluster does not serve StreamSession, or refuses the first list.
+            LeadershipLost: another operator leads now, or may.
         """
+        stop = stop or asyncio.Event()
         try:
-            await self._check_api()
             self.http_port = await self._http.start(
                 host=self._settings.http_host, port=self._settings.http_port
             )
-            await self.resync.load()
-            self._loaded = True
-            logger.info(
-                "operator runs",
-                extra={
-                    "namespaces": ",".join(self._settings.namespaces),
-                    "sessions": len(self.cache),
-                    "http_port": self.http_port,
-                },
-            )
-            # kopf cancels at its end what was started after it: ours is started before.
-            self._start_background()
-            await kopf.operator(
-                registry=self._registry,
-                settings=build_settings(),
-                namespaces=self._settings.namespaces,
-                standalone=True,
-                # Detecting one asks the password database, which has no entry in a container.
-                identity=cast(Any, self._settings.instance),
-                stop_flag=stop,
-            )
+            with stopped_by_signals(stop):
+                if await unless(stop, self._stand_by()):
+                    await self._lead(stop)
         except asyncio.CancelledError:
             if self._failure is None:
                 raise
+            if isinstance(self._failure, LeadershipLost):
+                raise self._failure from None
             raise RuntimeError("background work died") from self._failure
         finally:
             await self._shut_down()
         logger.info("operator stopped")
 
-    async def _check_api(self) -> None:
-        if not await self._kube.has_sessions_api():
+    async def _stand_by(self) -> None:
+        """Return once this process leads."""
+        while not await self._check_api():  # noqa: ASYNC110 - nobody tells when the API is back
+            await asyncio.sleep(self._settings.lease_timing.retry_period_s)
+        self._serves = True
+        await self.elector.acquire()
+
+    async def _lead(self, stop: asyncio.Event) -> None:
+        """Work until told to stop, or until the Lease is lost."""
+        # kopf cancels at its end what was started after it: ours is started before.
+        self._start_background(lease=self.elector.hold())
+        if not await unless(stop, self.resync.load()):
+            return
+        self._loaded = True
+        self._start_background(
+            queue=self.queue.run(),
+            pools=self.pool_queue.run(),
+            resync=self.resync.run(),
+            poller=poll(self._reconciler.live, enqueue=self.queue.add_routine),
+            events=self._events.run(),
+        )
+        logger.info(
+            "operator runs",
+            extra={
+                "namespaces": ",".join(self._settings.namespaces),
+                "sessions": len(self.cache),
+                "http_port": self.http_port,
+            },
+        )
+        await kopf.operator(
+            registry=self._registry,
+            settings=build_settings(),
+            namespaces=self._settings.namespaces,
+            standalone=True,
+            # Detecting one asks the password database, which has no entry in a container.
+            identity=cast(Any, self._settings.instance),
+            stop_flag=stop,
+        )
+
+    async def _check_api(self) -> bool:
+        """Whether the API server answers.
+
+        Raises:
+            ConfigError: it does not serve StreamSession.
+        """
+        try:
+            served = await self._kube.has_sessions_api()
+        except ApiUnavailable as error:
+            logger.warning("the API server does not answer", extra={"cause": str(error)})
+            return False
+        if not served:
             raise ConfigError(
                 "the cluster does not serve streamsessions and streampools of podstream.dev with "
                 "their status: apply the CRDs first (kubectl apply --server-side -f crds/)"
             )
+        return True
 
-    def _start_background(self) -> None:
-        """Workers, resync, poller and Events; the end of one of them is the end of all."""
-        works = {
-            "queue": self.queue.run(),
-            "pools": self.pool_queue.run(),
-            "resync": self.resync.run(),
-            "poller": poll(self._reconciler.live, enqueue=self.queue.add_routine),
-            "events": self._events.run(),
-        }
+    def _start_background(self, **works: Coroutine[Any, Any, None]) -> None:
+        """Start what runs as long as the operator leads; the end of one is the end of all."""
         main = asyncio.current_task()
         assert main is not None
 
         def on_done(task: asyncio.Task[None]) -> None:
             if not task.cancelled():
                 self._failure = task.exception() or RuntimeError(f"{task.get_name()} ended")
-                logger.error("background work died", exc_info=self._failure)
+                if not isinstance(self._failure, LeadershipLost):
+                    logger.error("background work died", exc_info=self._failure)
                 main.cancel()
 
         for name, work in works.items():
@@ -233,11 +279,12 @@ class Operator:
             self._tasks.append(task)
 
     async def _shut_down(self) -> None:
-        """Stop listening, stop working, close the clients. May be called twice."""
-        await self._http.stop()
+        """Stop working, hand over, stop listening, close the clients. May be called twice."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.elector.release()
+        await self._http.stop()
         await self._agents.close()
         await self._kube.close()
 
@@ -278,5 +325,9 @@ class Operator:
         return None
 
     def _what_is_missing(self) -> str | None:
-        """Readiness."""
-        return None if self._loaded else "the first lists are not complete"
+        """Readiness. A replica that could take over at any moment is ready."""
+        if not self._serves or not self.elector.has_looked:
+            return "the API server has not answered yet"
+        if self.elector.leads() and not self._loaded:
+            return "the first lists are not complete"
+        return None

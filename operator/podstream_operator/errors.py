@@ -9,6 +9,10 @@ class ConfigError(OperatorError):
     """The operator cannot start: the message says which setting, file or resource is wrong."""
 
 
+class LeadershipLost(OperatorError):
+    """Another operator leads, or may lead from now on: this process has to end."""
+
+
 class ApiError(OperatorError):
     """A call to the Kubernetes API failed."""
 
@@ -20,6 +24,10 @@ class ApiUnavailable(ApiError):
         super().__init__(message)
         self.retry_after_s = retry_after_s
         """The server's wish, where it named one."""
+
+
+class NotLeading(ApiUnavailable):
+    """Not sent, because this process does not hold the Lease at the moment."""
 
 
 class ApiRejected(ApiError):

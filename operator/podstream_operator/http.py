@@ -1,8 +1,12 @@
-"""The operator's own HTTP server: liveness, readiness, metrics, and hints from routers."""
+"""The operator's own HTTP server: liveness, readiness, metrics, and hints from routers.
+
+What routers post is for the replica that leads. They post it to every replica, and the others
+answer 503.
+"""
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
 
 import msgspec
@@ -46,6 +50,7 @@ class OperatorHttp:
         *,
         live: Check,
         ready: Check,
+        leads: Callable[[], bool],
         metrics: Callable[[], bytes],
         knows: Callable[[SessionKey], bool],
         hint: Callable[[SessionKey], None],
@@ -53,6 +58,7 @@ class OperatorHttp:
     ) -> None:
         self._live = live
         self._ready = ready
+        self._leads = leads
         self._metrics = metrics
         self._knows = knows
         self._hint = hint
@@ -61,7 +67,7 @@ class OperatorHttp:
 
     async def start(self, *, host: str | None, port: int) -> int:
         """Listen; the port, which is a free one where 0 was asked for."""
-        app = web.Application(client_max_size=MAX_HINT_BYTES)
+        app = web.Application(client_max_size=MAX_HINT_BYTES, middlewares=[self._only_leader])
         app.add_routes(
             [
                 web.get("/healthz", self._get_healthz),
@@ -83,6 +89,14 @@ class OperatorHttp:
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
+
+    @web.middleware
+    async def _only_leader(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        if request.method == "POST" and not self._leads():
+            return _refusal(503, "NotLeading", "another replica of the operator leads")
+        return await handler(request)
 
     async def _get_healthz(self, _request: web.Request) -> web.Response:
         return _report(self._live())

@@ -92,6 +92,16 @@ class Metrics:
             registry=self.registry,
         )
 
+        self._leader = Gauge(
+            f"{_PREFIX}_leader",
+            "1 while this process holds the Lease and works, 0 while it waits for its turn.",
+            registry=self.registry,
+        )
+
+    def observe_leader(self, leads: Callable[[], bool]) -> None:
+        """Show at each scrape whether this process leads."""
+        self._leader.set_function(leads)
+
     def reconciled(self, result: str, seconds: float) -> None:
         """Count a reconcile."""
         self._reconciles.labels(result).inc()

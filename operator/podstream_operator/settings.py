@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, get_args
+from uuid import uuid4
 
 from podstream_core.logs import LogFormat
 from podstream_core.ports import LISTENERS, OPERATOR_HTTP_PORT
 from podstream_operator.errors import ConfigError
 from podstream_operator.facts import Site
+from podstream_operator.leader import LeaseTiming
 from podstream_operator.resources.quantities import parse_quantity
 
 DEFAULT_RESOURCES = {
@@ -50,6 +52,12 @@ class OperatorSettings:
     """Port of health, metrics and hints; 0: any free port, named in the log."""
     instance: str = "podstream-operator"
     """Name of this process in Kubernetes Events."""
+    lease_name: str = "podstream-operator"
+    """Lease in `namespace`; of all processes that name it, one works."""
+    lease_identity: str = field(default_factory=lambda: f"podstream-operator_{uuid4()}")
+    """Names this process in the Lease. A pod's name and UID: its containers never run at the same
+    time, so that a container that was started again need not wait for the one before it."""
+    lease_timing: LeaseTiming = field(default_factory=LeaseTiming)
     workers: int = 16
     """Sessions that are reconciled at the same time."""
     resync_seconds: float = 60.0
@@ -74,6 +82,7 @@ class OperatorSettings:
         """
         env = os.environ if env is None else env
         namespace = env.get("POD_NAMESPACE") or own_namespace
+        instance = env.get("POD_NAME") or socket.gethostname()
         router_host = f"podstream-router.{namespace}.svc"
         requests, limits = _resources(env.get("PODSTREAM_SESSION_RESOURCES"))
         return cls(
@@ -102,7 +111,9 @@ class OperatorSettings:
             session_limits=limits,
             keys_dir=Path(env.get("PODSTREAM_KEYS_DIR") or "/etc/podstream/keys"),
             http_port=_whole(env, "PODSTREAM_HTTP_PORT", OPERATOR_HTTP_PORT, low=0, high=65_535),
-            instance=env.get("POD_NAME") or socket.gethostname(),
+            instance=instance,
+            lease_name=env.get("PODSTREAM_LEASE_NAME") or "podstream-operator",
+            lease_identity=f"{instance}_{env.get('POD_UID') or uuid4()}",
             workers=_whole(env, "PODSTREAM_WORKERS", 16, low=1, high=256),
             resync_seconds=_whole(env, "PODSTREAM_RESYNC_SECONDS", 60, low=5, high=3600),
             pool_max_starting=_whole(env, "PODSTREAM_POOL_MAX_STARTING", 10, low=1, high=500),

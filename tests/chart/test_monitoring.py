@@ -49,12 +49,18 @@ def test_alerts_on_absence_name_scraped_services() -> None:
     manifests = render("everything")
     services = {item["metadata"]["name"] for item in of_kind(manifests, "Service")}
     asked = {name for rule in rules() for name in re.findall(r'service="([\w-]+)"', rule["expr"])}
-    assert asked == {"podstream-operator", "podstream-router-admin"}
+    assert asked == {"podstream-operator-replicas", "podstream-router-admin"}
     assert asked <= services
 
 
-@pytest.mark.parametrize("name", ["podstream-operator", "podstream-router-admin"])
-def test_service_monitor_selects_one_service(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "service"),
+    [
+        ("podstream-operator", "podstream-operator-replicas"),
+        ("podstream-router-admin", "podstream-router-admin"),
+    ],
+)
+def test_service_monitor_selects_one_service(name: str, service: str) -> None:
     manifests = render("everything")
     spec = one(manifests, "ServiceMonitor", name)["spec"]
     wanted = spec["selector"]["matchLabels"].items()
@@ -63,7 +69,7 @@ def test_service_monitor_selects_one_service(name: str) -> None:
         for item in of_kind(manifests, "Service")
         if wanted <= item["metadata"]["labels"].items()
     ]
-    assert [item["metadata"]["name"] for item in selected] == [name]
+    assert [item["metadata"]["name"] for item in selected] == [service]
     (endpoint,) = spec["endpoints"]
     assert endpoint["port"] in {port["name"] for port in selected[0]["spec"]["ports"]}
     assert spec["namespaceSelector"] == {"matchNames": ["streams"]}

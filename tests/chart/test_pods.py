@@ -6,6 +6,9 @@ import pytest
 
 from chart.helm import VALUES, of_kind, one, pods, render
 
+ALIAS = ("server-signal-service", "podstream-router")
+"""A Service under a name that existing clients look for, and who answers there."""
+
 every_set = pytest.mark.parametrize("values", VALUES)
 
 
@@ -70,9 +73,12 @@ def test_no_service_links(values: str) -> None:
 
 
 @every_set
-def test_operator_never_runs_twice(values: str) -> None:
-    spec = one(render(values), "Deployment", "podstream-operator")["spec"]
-    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+def test_rollouts_start_the_new_before_the_old_ends(values: str) -> None:
+    for deployment in of_kind(render(values), "Deployment"):
+        assert deployment["spec"]["strategy"] == {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+        }
 
 
 @every_set
@@ -91,7 +97,8 @@ def test_selectors_find_their_pods_only(values: str) -> None:
         assert selected(deployment["spec"]["selector"]["matchLabels"]) == [name]
     for service in of_kind(manifests, "Service"):
         (owner,) = selected(service["spec"]["selector"])
-        assert service["metadata"]["name"].startswith(owner)
+        name = service["metadata"]["name"]
+        assert name.startswith(owner) or (name, owner) == ALIAS
 
 
 def test_extras_reach_the_pod() -> None:
@@ -142,9 +149,41 @@ def test_router_gets_time_to_drain() -> None:
     assert router["terminationGracePeriodSeconds"] == 55
 
 
-def test_second_router_brings_a_disruption_budget() -> None:
+both = pytest.mark.parametrize("component", ["operator", "router"])
+
+
+@both
+def test_second_replica_brings_a_disruption_budget(component: str) -> None:
     assert of_kind(render("default"), "PodDisruptionBudget") == []
-    (budget,) = of_kind(render("default", "router.replicas=2"), "PodDisruptionBudget")
-    assert budget["spec"]["maxUnavailable"] == 1
-    spread = pods(render("default"))["podstream-router"]["topologySpreadConstraints"]
-    assert [item["whenUnsatisfiable"] for item in spread] == ["ScheduleAnyway"]
+    manifests = render("default", f"{component}.replicas=2")
+    (budget,) = of_kind(manifests, "PodDisruptionBudget")
+    deployment = one(manifests, "Deployment", f"podstream-{component}")
+    assert deployment["spec"]["replicas"] == 2
+    assert budget["spec"] == {"maxUnavailable": 1, "selector": deployment["spec"]["selector"]}
+
+
+@both
+def test_replicas_are_spread_over_nodes(component: str) -> None:
+    manifests = render("default")
+    deployment = one(manifests, "Deployment", f"podstream-{component}")["spec"]
+    assert deployment["template"]["spec"]["topologySpreadConstraints"] == [
+        {
+            "maxSkew": 1,
+            "topologyKey": "kubernetes.io/hostname",
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": deployment["selector"],
+        }
+    ]
+
+
+@both
+def test_placement_can_be_chosen(component: str) -> None:
+    own = '[{"maxSkew":2,"topologyKey":"zone","whenUnsatisfiable":"DoNotSchedule"}]'
+    manifests = render(
+        "default",
+        f"{component}.topologySpreadConstraints={own}",
+        f'{component}.priorityClassName="high"',
+    )
+    pod = pods(manifests)[f"podstream-{component}"]
+    assert [item["topologyKey"] for item in pod["topologySpreadConstraints"]] == ["zone"]
+    assert pod["priorityClassName"] == "high"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chart.helm import VALUES, of_kind, one, pods, render
+from chart.helm import VALUES, environment, of_kind, one, pods, render
 
 OPERATOR = {
     ("podstream.dev", "streamsessions"): {"get", "list", "watch", "delete"},
@@ -23,6 +23,7 @@ ROUTER = {
     ("", "pods"): {"get", "list", "watch"},
 }
 EDITED = ("streamsessions", "streampools", "streampools/scale")
+LEADER = {("coordination.k8s.io", "leases"): {"create", "get", "update"}}
 TEST = {("podstream.dev", "streamsessions"): {"get", "create", "delete"}}
 
 every_set = pytest.mark.parametrize("values", VALUES)
@@ -42,7 +43,7 @@ def test_no_wildcards(values: str) -> None:
     manifests = render(values)
     for role in [*of_kind(manifests, "Role"), *of_kind(manifests, "ClusterRole")]:
         for rule in role["rules"]:
-            assert rule.keys() == {"apiGroups", "resources", "verbs"}
+            assert rule.keys() - {"resourceNames"} == {"apiGroups", "resources", "verbs"}
             assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
 
 
@@ -51,6 +52,7 @@ def test_no_wildcards(values: str) -> None:
     ("name", "wanted"),
     [
         pytest.param("podstream-operator", OPERATOR, id="operator"),
+        pytest.param("podstream-operator-leader", LEADER, id="operator-leader"),
         pytest.param("podstream-router", ROUTER, id="router"),
         pytest.param("podstream-test", TEST, id="helm-test"),
     ],
@@ -76,7 +78,7 @@ def test_each_served_namespace_gets_its_roles() -> None:
         places = {
             (item["metadata"]["name"], item["metadata"]["namespace"])
             for item in of_kind(manifests, kind)
-            if not item["metadata"]["name"].endswith("-test")
+            if not item["metadata"]["name"].endswith(("-test", "-leader"))
         }
         assert places == {
             (name, namespace)
@@ -94,8 +96,19 @@ def test_bindings_name_the_accounts_of_the_pods(values: str) -> None:
         assert name in accounts
     for binding in of_kind(manifests, "RoleBinding"):
         (subject,) = binding["subjects"]
-        assert subject["name"] == binding["roleRef"]["name"] == binding["metadata"]["name"]
+        assert binding["roleRef"]["name"] == binding["metadata"]["name"]
+        assert subject["name"] == binding["metadata"]["name"].removesuffix("-leader")
         assert subject["namespace"] == "streams"
+
+
+@every_set
+def test_lease_is_named_and_lies_where_the_operator_runs(values: str) -> None:
+    manifests = render(values)
+    role = one(manifests, "Role", "podstream-operator-leader")
+    assert role["metadata"]["namespace"] == "streams"
+    named = {verb: rule.get("resourceNames") for rule in role["rules"] for verb in rule["verbs"]}
+    lease = environment(manifests, "podstream-operator")["PODSTREAM_LEASE_NAME"]
+    assert named == {"create": None, "get": [lease], "update": [lease]}
 
 
 def test_nothing_is_cluster_scoped_without_aggregation() -> None:

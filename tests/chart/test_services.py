@@ -100,13 +100,23 @@ def test_kind_environment() -> None:
         "PODSTREAM_RESYNC_SECONDS": "60",
         "PODSTREAM_POOL_MAX_STARTING": "10",
         "PODSTREAM_MAX_SESSIONS_PER_NAMESPACE": "0",
+        "PODSTREAM_LEASE_NAME": "podstream-operator",
     }
     assert json.loads(operator["PODSTREAM_SESSION_RESOURCES"]).keys() == {"requests", "limits"}
     assert json.loads(router["PODSTREAM_MEDIA_ADVERTISE"]) == [
         "127.0.0.1:3478",
         "podstream-router.streams.svc:3478",
     ]
-    assert router["PODSTREAM_OPERATOR_URL"] == "http://podstream-operator.streams.svc:8081"
+    assert router["PODSTREAM_OPERATOR_URL"] == (
+        "http://podstream-operator-replicas.streams.svc:8081"
+    )
+
+
+def test_routers_reach_every_replica_of_the_operator() -> None:
+    """By DNS records of the pods themselves: only one of them listens to what routers say."""
+    service = one(render("default"), "Service", "podstream-operator-replicas")["spec"]
+    assert service["clusterIP"] == "None"
+    assert [port["port"] for port in service["ports"]] == [8081]
 
 
 def test_embedded_addresses_are_node_ports() -> None:

@@ -3,11 +3,11 @@
 import os
 import re
 import signal
-from pathlib import Path
 
 import pytest
 
 from e2e import kube
+from e2e.processes import processes_of_pod
 from e2e.sessions import Session, circle, names, session
 
 
@@ -71,21 +71,6 @@ def test_killed_pod_fails_the_session_with_a_reason_and_keeps_live_results() -> 
         assert made.condition("Ready")["status"] == "False"
 
 
-def _processes_of_pod(uid: str) -> list[int]:
-    """Ids, on this machine, of a pod's processes; process 1 of the pod comes first."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            environment = (entry / "environ").read_bytes()
-        except OSError:
-            continue
-        if f"POD_UID={uid}".encode() in environment.split(b"\0"):
-            found.append(int(entry.name))
-    return sorted(found)
-
-
 def test_sigkilled_agent_leaves_its_last_results_marked_not_final() -> None:
     """The termination record on the node is all that is left: live polling is switched off."""
     spec = {"circle": circle(frames=0), "resultsIntervalSeconds": 0}
@@ -94,7 +79,7 @@ def test_sigkilled_agent_leaves_its_last_results_marked_not_final() -> None:
         with made.playing("--duration", "60"):
             made.wait_phase("Connected")
             _wait_for_frames(made)
-            processes = _processes_of_pod(made.pods()[0]["metadata"]["uid"])
+            processes = processes_of_pod(made.pods()[0]["metadata"]["uid"])
             if not processes:
                 pytest.skip("the pod's processes are not visible from this machine")
             os.kill(processes[0], signal.SIGKILL)

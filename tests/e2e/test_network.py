@@ -48,7 +48,10 @@ def test_session_pod_reaches_nothing(ready: Session) -> None:
     (pod,) = names(ready.pods())
     api = _cluster_ip("kubernetes", "default")
     router = _cluster_ip("podstream-router", kube.NAMESPACE)
-    operator = _cluster_ip("podstream-operator", kube.NAMESPACE)
+    (operator,) = {
+        item["status"]["podIP"]
+        for item in kube.items("pods", selector="app.kubernetes.io/component=operator")
+    }
     dns = _cluster_ip("kube-dns", "kube-system")
     for host, port in ((api, 443), (router, 8080), (operator, 8081), (dns, 53)):
         assert _dial(pod, host, port).startswith("closed"), f"{host}:{port} is open"

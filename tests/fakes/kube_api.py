@@ -1,9 +1,9 @@
 """A small Kubernetes API server for tests: real HTTP, everything else in dicts.
 
 It knows discovery, list, watch (with replay since a resource version: without it, events between
-a list and its watch are lost), create, get, merge-patch, `/status`, delete with preconditions and
-garbage collection by owner references. It counts writes and fails on demand. It validates nothing:
-that is what a real cluster is for.
+a list and its watch are lost), create, get, replace, merge-patch, `/status`, delete with
+preconditions and garbage collection by owner references. It counts writes and fails on demand. It
+validates nothing: that is what a real cluster is for.
 """
 
 import asyncio
@@ -29,6 +29,7 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "apiextensions.k8s.io/v1": {"customresourcedefinitions": "CustomResourceDefinition"},
     "events.k8s.io/v1": {"events": "Event"},
+    "coordination.k8s.io/v1": {"leases": "Lease"},
 }
 KINDS = CORE | {plural: kind for group in GROUPS.values() for plural, kind in group.items()}
 CLUSTER_SCOPED = {"namespaces", "customresourcedefinitions"}
@@ -37,7 +38,7 @@ VERBS = ["create", "delete", "get", "list", "patch", "watch"]
 
 @dataclass
 class Fault:
-    """Answers matching requests with an error."""
+    """Answers matching requests with an error; with status 0 not at all."""
 
     method: str
     path: re.Pattern[str]
@@ -75,6 +76,8 @@ class FakeKubeApi:
         self._now = now
         self.frozen_watches = False
         self.writes: list[Write] = []
+        self.lease_writes: list[Write] = []
+        """Kept apart: they come by the clock and belong to no session."""
         self.requests: list[str] = []
         self.url = ""
 
@@ -224,6 +227,8 @@ class FakeKubeApi:
         self.requests.append(f"{'WATCH' if watching else request.method} {request.path}")
         body = await request.json() if request.can_read_body else {}
         fault = self._fault("WATCH" if watching else request.method, request.path)
+        if fault is not None and fault.status == 0:
+            await asyncio.Event().wait()  # until the client has gone
         if fault is not None and not fault.after:
             response = _failure(fault.status, fault.message, headers=fault.headers)
         elif watching:
@@ -234,7 +239,8 @@ class FakeKubeApi:
                 response = _failure(fault.status, fault.message, headers=fault.headers)
         if request.method != "GET":
             resource, _, name, sub = _target(parts)
-            self.writes.append(
+            kept = self.lease_writes if resource == "leases" else self.writes
+            kept.append(
                 Write(
                     request.method,
                     f"{resource}/{sub}" if sub else resource,
@@ -264,6 +270,8 @@ class FakeKubeApi:
             return web.json_response(stored)
         if request.method == "PATCH":
             return self._patch(resource, namespace, stored, body, sub=sub)
+        if request.method == "PUT":
+            return self._put(resource, namespace, stored, body)
         uid = (body.get("preconditions") or {}).get("uid")
         if uid and uid != stored["metadata"]["uid"]:
             return _failure(409, "Precondition failed: UID in precondition")
@@ -316,6 +324,13 @@ class FakeKubeApi:
                 "items": items[begin:end],
             }
         )
+
+    def _put(self, resource: str, namespace: str, stored: Body, body: Body) -> web.Response:
+        if body["metadata"].get("resourceVersion") != stored["metadata"]["resourceVersion"]:
+            return _failure(409, "the object has been modified")
+        if body != stored:
+            self._store(resource, namespace, body, kind="MODIFIED")
+        return web.json_response(body)
 
     def _patch(
         self, resource: str, namespace: str, stored: Body, patch: Body, *, sub: str

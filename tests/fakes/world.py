@@ -24,6 +24,7 @@ from podstream_operator.app import Operator
 from podstream_operator.cluster.aio_client import AioKubeClient
 from podstream_operator.facts import PodFacts, Site
 from podstream_operator.keys import Keys
+from podstream_operator.leader import Fence
 from podstream_operator.metrics import Metrics
 from podstream_operator.settings import OperatorSettings
 
@@ -82,6 +83,8 @@ class World:
         self.drain_finishes = True
         self.reject_spec: str | None = None
         self.operator: Operator
+        self.process: asyncio.Task[None]
+        """The operator's; it ends with the operator."""
         self._urls: dict[str, str] = {}
         self._stack = stack
         self._seen: set[str] = set()
@@ -253,10 +256,19 @@ class World:
     # The operator
 
     @asynccontextmanager
-    async def running_operator(self, **changes: Any) -> AsyncIterator[Operator]:
-        """One operator process, from start to stop."""
+    async def running_operator(
+        self, *, leads: bool = True, **changes: Any
+    ) -> AsyncIterator[Operator]:
+        """One operator process, from start to stop; with `leads` false another holds the Lease.
+
+        Raises:
+            OperatorError: at the end, where it ended with one.
+        """
         metrics = Metrics()
-        kube = AioKubeClient(Configuration(host=self.api.url), observer=metrics.api_call)
+        fence = Fence()
+        kube = AioKubeClient(
+            Configuration(host=self.api.url), observer=metrics.api_call, may_write=fence.is_open
+        )
         agents = HttpAgentClient(
             self.keys.assignment, observer=metrics.agent_call, resolve=self.resolve
         )
@@ -280,14 +292,19 @@ class World:
             agents=agents,
             metrics=metrics,
             clock=self.clock,
+            fence=fence,
             login=lambda **_: kopf.ConnectionInfo(server=self.api.url),
         )
         stop = asyncio.Event()
         task = asyncio.create_task(self.operator.run(stop=stop), name="operator")
+        self.process = task
         try:
             watches = "WATCH /apis/podstream.dev/v1alpha1/namespaces/media/streamsessions"
             seen = self.api.requests.count(watches)
-            await eventually(lambda: task.done() or self.api.requests.count(watches) > seen)
+            if leads:
+                await eventually(lambda: task.done() or self.api.requests.count(watches) > seen)
+            else:
+                await eventually(lambda: task.done() or self.operator.elector.has_looked)
             if task.done():
                 await task
             yield self.operator

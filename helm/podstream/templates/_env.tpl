@@ -1,5 +1,9 @@
 {{/* Environment of the operator beside the shared part. */}}
 {{- define "podstream.operator.env" -}}
+- name: POD_UID
+  valueFrom: {fieldRef: {fieldPath: metadata.uid}}
+- name: PODSTREAM_LEASE_NAME
+  value: {{ include "podstream.operator.name" . | quote }}
 - name: PODSTREAM_HTTP_PORT
   value: "8081"
 - name: PODSTREAM_SESSION_IMAGE

@@ -5,9 +5,12 @@
 {{- define "podstream.operator.name" -}}{{ include "podstream.fullname" . }}-operator{{- end -}}
 {{- define "podstream.router.name" -}}{{ include "podstream.fullname" . }}-router{{- end -}}
 
+{{/* Not the operator's own name: a Service that had an address cannot become one without. */}}
+{{- define "podstream.operator.service" -}}{{ include "podstream.operator.name" . }}-replicas{{- end -}}
+
 {{/* Host names of the Services as every pod of the cluster resolves them. */}}
 {{- define "podstream.operator.host" -}}
-{{ include "podstream.operator.name" . }}.{{ .Release.Namespace }}.svc
+{{ include "podstream.operator.service" . }}.{{ .Release.Namespace }}.svc
 {{- end -}}
 {{- define "podstream.router.host" -}}
 {{ include "podstream.router.name" . }}.{{ .Release.Namespace }}.svc
@@ -200,4 +203,18 @@ tolerations:
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end -}}
+
+{{/* How a component's replicas are spread; argument: dict values, labels. */}}
+{{- define "podstream.spread" -}}
+{{- if .values.topologySpreadConstraints -}}
+{{- toYaml .values.topologySpreadConstraints -}}
+{{- else -}}
+- maxSkew: 1
+  topologyKey: kubernetes.io/hostname
+  whenUnsatisfiable: ScheduleAnyway
+  labelSelector:
+    matchLabels:
+      {{- include "podstream.selectorLabels" .labels | nindent 6 }}
+{{- end -}}
 {{- end -}}

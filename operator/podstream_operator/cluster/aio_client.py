@@ -6,7 +6,7 @@ built or read as dicts, so the calls go through the library's generic entry (`Ap
 brings connection pool, TLS and the refreshed service-account token.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final, Protocol
 
 import aiohttp
@@ -15,7 +15,13 @@ from kubernetes.aio.client import ApiClient, Configuration
 
 from podstream_core import names
 from podstream_operator.cluster.client import Body
-from podstream_operator.errors import ApiConflict, ApiError, ApiRejected, ApiUnavailable
+from podstream_operator.errors import (
+    ApiConflict,
+    ApiError,
+    ApiRejected,
+    ApiUnavailable,
+    NotLeading,
+)
 
 REQUEST_TIMEOUT: Final = aiohttp.ClientTimeout(total=15, sock_connect=5)
 LIST_PART: Final = 250
@@ -26,6 +32,9 @@ _POOLS: Final = f"/apis/{names.API_VERSION}/namespaces/{{namespace}}/{names.POOL
 _PODS: Final = "/api/v1/namespaces/{namespace}/pods"
 _SECRETS: Final = "/api/v1/namespaces/{namespace}/secrets"
 _EVENTS: Final = "/apis/events.k8s.io/v1/namespaces/{namespace}/events"
+_LEASES: Final = "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+
+_LEASE: Final = "leases"
 
 _NOT_FOUND: Final = 404
 _CONFLICT: Final = 409
@@ -47,10 +56,24 @@ class CallObserver(Protocol):
 class AioKubeClient:
     """One connection pool to one API server. Safe to use from many tasks at once."""
 
-    def __init__(self, configuration: Configuration, *, observer: CallObserver) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        observer: CallObserver,
+        may_write: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Make a client.
+
+        Args:
+            configuration: where the API server is, and how it is spoken to.
+            observer: told of every call.
+            may_write: asked before each write but those of Leases; `False` raises `NotLeading`.
+        """
         self._api = ApiClient(configuration)
         self._api.user_agent = "podstream-operator"
         self._observer = observer
+        self._may_write = may_write
 
     async def close(self) -> None:
         """Close all connections."""
@@ -145,6 +168,21 @@ class AioKubeClient:
         """Post an Event."""
         await self._create(_EVENTS.format(namespace=namespace), body, resource="events")
 
+    async def get_lease(self, namespace: str, name: str) -> Body | None:
+        """Read a Lease."""
+        return await self._call(
+            "GET", f"{_LEASES.format(namespace=namespace)}/{name}", resource=_LEASE
+        )
+
+    async def create_lease(self, namespace: str, body: Body) -> Body:
+        """Create a Lease."""
+        return await self._create(_LEASES.format(namespace=namespace), body, resource=_LEASE)
+
+    async def replace_lease(self, namespace: str, body: Body) -> Body | None:
+        """Replace a Lease in the version that the body names."""
+        path = f"{_LEASES.format(namespace=namespace)}/{body['metadata']['name']}"
+        return await self._call("PUT", path, resource=_LEASE, body=body)
+
     async def _list(self, path: str, *, resource: str, selector: str = "") -> AsyncIterator[Body]:
         """Objects of a collection, fetched in parts that are one state of it together.
 
@@ -203,9 +241,11 @@ class AioKubeClient:
     ) -> Body | None:
         """Make one call; `None` for 404."""
         verb = verb or method.lower()
+        if method != "GET" and resource != _LEASE and not self._may_write():
+            raise NotLeading(f"{verb} {resource}: this operator does not lead")
         code = "error"
         parameters = dict(query or {})
-        if method in ("POST", "PATCH"):
+        if method in ("POST", "PUT", "PATCH"):
             parameters["fieldManager"] = names.FIELD_MANAGER
         try:
             request = await self._api.param_serialize(

@@ -95,6 +95,26 @@ class KubeClient(Protocol):
         """Post an Event of `events.k8s.io/v1`."""
         ...
 
+    async def get_lease(self, namespace: str, name: str) -> Body | None:
+        """Read a Lease."""
+        ...
+
+    async def create_lease(self, namespace: str, body: Body) -> Body:
+        """Create a Lease.
+
+        Raises:
+            ApiConflict: it exists.
+        """
+        ...
+
+    async def replace_lease(self, namespace: str, body: Body) -> Body | None:
+        """Replace a Lease in the version that `body` names; `None` where it is gone.
+
+        Raises:
+            ApiConflict: it has changed since.
+        """
+        ...
+
     async def close(self) -> None:
         """Close all connections."""
         ...
