@@ -22,6 +22,7 @@ from podstream_router.agent import AgentClient, Transport
 from podstream_router.claims import Claims, Demand, Recorder, Releases, SessionApi
 from podstream_router.feeds import PodFeed, PoolFeed, SessionFeed
 from podstream_router.flows import FlowLimits
+from podstream_router.grpc import GrpcListener
 from podstream_router.hints import Hints
 from podstream_router.http import HttpServer, build_app
 from podstream_router.keys import Keys
@@ -129,7 +130,8 @@ class Router:
             is_draining=lambda: self._draining,
         )
         self._admin = HttpServer(admin, max_connections=limits.connections)
-        self._signalling: list[SignallingListener] = []
+        self._client_keys = keys.client
+        self._raw_listeners: list[SignallingListener | GrpcListener] = []
         self.ports: dict[str, int] = {}
         """Ports that are really bound, by listener name, with `admin` and `media`."""
         self.metrics.observe_routes(self.routes)
@@ -180,10 +182,11 @@ class Router:
         for listener in settings.listeners:
             if listener.protocol == "http":
                 self.ports[listener.name] = await self._server.listen(host, listener.bind_port)
-            elif listener.protocol == "signalling":
-                signalling = self._new_signalling(listener.name)
-                self._signalling.append(signalling)
-                self.ports[listener.name] = await signalling.listen(host, listener.bind_port)
+            elif listener.protocol in ("signalling", "grpc"):
+                make = self._new_grpc if listener.protocol == "grpc" else self._new_signalling
+                opened = make(listener.name)
+                self._raw_listeners.append(opened)
+                self.ports[listener.name] = await opened.listen(host, listener.bind_port)
             else:
                 logger.info(
                     "listener not opened: no workload speaks its protocol yet",
@@ -199,11 +202,11 @@ class Router:
         logger.info("router is shutting down", extra={"drain_s": drain_s})
         self._draining = True
         self._server.stop_accepting()
-        for listener in self._signalling:
+        for listener in self._raw_listeners:
             listener.stop_accepting()
         self._placement.drain()
         closing = [self._server.close(drain_s=drain_s)]
-        closing += [listener.close(drain_s=drain_s) for listener in self._signalling]
+        closing += [listener.close(drain_s=drain_s) for listener in self._raw_listeners]
         await asyncio.gather(*closing)
         with suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
@@ -228,6 +231,22 @@ class Router:
             claims=self._claims,
             agent=self._agent,
             advertised=self._advertised,
+            held=self._held,
+            open_places=Places(total=limits.connections, per_source=limits.connections_per_source),
+            hints=self._hints,
+            metrics=self.metrics,
+        )
+
+    def _new_grpc(self, name: str) -> GrpcListener:
+        limits = self._settings.limits
+        return GrpcListener(
+            name,
+            routes=self.routes,
+            placement=self._placement,
+            claims=self._claims,
+            agent=self._agent,
+            namespaces=self._settings.namespaces,
+            client_keys=self._client_keys,
             held=self._held,
             open_places=Places(total=limits.connections, per_source=limits.connections_per_source),
             hints=self._hints,

@@ -10,6 +10,7 @@ from podstream_router.routes import SessionRoute
 _ROLES: Final = {
     Protocol.WHEP: {"circle": "player"},
     Protocol.SIGNALLING: {"circle": "player"},
+    Protocol.GRPC: {"imageOps": "caller"},
 }
 """Workload to role, per protocol."""
 

@@ -1,7 +1,7 @@
 """Speaks to the agents of session pods: the only part that knows their addresses and tokens."""
 
 from podstream_router.agent.client import AgentClient, Assigned, Lost, WhepAnswer
-from podstream_router.agent.stream import STREAM_BUFFER_BYTES, PodStream
+from podstream_router.agent.stream import STREAM_BUFFER_BYTES, PodStream, RawStream
 from podstream_router.agent.transport import KeysUnknown, Transport
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "KeysUnknown",
     "Lost",
     "PodStream",
+    "RawStream",
     "Transport",
     "WhepAnswer",
 ]

@@ -12,7 +12,7 @@ import msgspec
 
 from podstream_core.agentapi import AgentState, AssignRequest, ConnectionGrant, SessionRef
 from podstream_core.tokens import SigningKey, TokenType, pod_audience
-from podstream_router.agent.stream import PodStream, open_stream
+from podstream_router.agent.stream import PodStream, RawStream, open_raw_stream, open_stream
 from podstream_router.agent.transport import Transport, refuse
 from podstream_router.errors import PodFailed, TryAgain
 from podstream_router.routes import PodRoute
@@ -160,6 +160,15 @@ class AgentClient:
             Refusal: the slot is taken or the session is over.
         """
         return await open_stream(self._transport, pod, grant=grant)
+
+    async def open_raw_stream(self, pod: PodRoute, *, grant: ConnectionGrant) -> RawStream:
+        """Connect to the workload's byte stream as a plain socket; the caller closes it.
+
+        Raises:
+            TryAgain: the agent does not answer, or the workload is not ready.
+            Refusal: the slot is taken or the session is over.
+        """
+        return await open_raw_stream(self._transport, pod, grant=grant)
 
 
 def _read_state(body: bytes) -> AgentState:

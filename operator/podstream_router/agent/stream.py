@@ -1,6 +1,7 @@
 """Opens a byte stream to a workload: one line with a token, one line of answer, then bytes."""
 
 import asyncio
+import socket
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,6 +35,16 @@ class PodStream:
     writer: asyncio.StreamWriter
 
 
+@dataclass(frozen=True, slots=True)
+class RawStream:
+    """The same as a non-blocking socket, for connections that are joined in the kernel."""
+
+    connection: str
+    sock: socket.socket
+    early: bytes
+    """What the workload has said already."""
+
+
 class _StreamReply(msgspec.Struct, frozen=True):
     ok: bool = False
     connection: str = ""
@@ -62,6 +73,66 @@ async def open_stream(transport: Transport, pod: PodRoute, *, grant: ConnectionG
     raise KeysUnknown
 
 
+async def open_raw_stream(
+    transport: Transport, pod: PodRoute, *, grant: ConnectionGrant
+) -> RawStream:
+    """Connect to the workload's byte stream; the caller closes the socket.
+
+    Raises:
+        TryAgain: the agent does not answer, or the workload is not ready.
+        Refusal: the slot is taken or the session is over.
+    """
+    for signer in transport.signers:
+        token = connection_token(signer, pod, grant)
+        sock = await _dial_raw(pod, transport.ports.stream)
+        connection = ""
+        try:
+            connection, early = await _preamble_raw(sock, token)
+        finally:
+            if not connection:
+                sock.close()
+        if connection:
+            return RawStream(connection, sock, early)
+    raise KeysUnknown
+
+
+async def _dial_raw(pod: PodRoute, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in pod.ip else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setblocking(False)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        async with asyncio.timeout(DIAL_TIMEOUT_S):
+            await asyncio.get_running_loop().sock_connect(sock, (pod.ip, port))
+    except (OSError, TimeoutError) as error:
+        sock.close()
+        raise TryAgain(f"the pod does not answer: {cause_of(error)}") from error
+    except asyncio.CancelledError:
+        sock.close()
+        raise
+    return sock
+
+
+async def _preamble_raw(sock: socket.socket, token: str) -> tuple[str, bytes]:
+    """Show the token; the connection's id and what came after the answer."""
+    loop = asyncio.get_running_loop()
+    seen = b""
+    try:
+        async with asyncio.timeout(PREAMBLE_TIMEOUT_S):
+            await loop.sock_sendall(sock, msgspec.json.encode({"token": token}) + b"\n")
+            while b"\n" not in seen:
+                part = await loop.sock_recv(sock, STREAM_BUFFER_BYTES)
+                if not part:
+                    raise TryAgain("the pod does not answer: it closed the connection")
+                seen += part
+                if len(seen) > STREAM_BUFFER_BYTES:
+                    raise PodFailed("the session's pod answers with an endless line")
+    except (OSError, TimeoutError) as error:
+        raise TryAgain(f"the pod does not answer: {cause_of(error)}") from error
+    line, _, early = seen.partition(b"\n")
+    return _judge(line), early
+
+
 async def _dial(pod: PodRoute, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     try:
         async with asyncio.timeout(DIAL_TIMEOUT_S):
@@ -81,6 +152,15 @@ async def _preamble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
         raise TryAgain(f"the pod does not answer: {cause_of(error)}") from error
     except asyncio.LimitOverrunError as error:
         raise PodFailed("the session's pod answers with an endless line") from error
+    return _judge(line)
+
+
+def _judge(line: bytes) -> str:
+    """The connection's id in the pod's answer; empty where the pod does not know the key.
+
+    Raises:
+        Refusal: the pod refuses, or does not answer as agreed.
+    """
     if len(line) > _MAX_REPLY_LINE:
         raise PodFailed("the session's pod answers with a line that is too long")
     try:

@@ -44,6 +44,8 @@ class Protocol(StrEnum):
     """How a client speaks to its session."""
 
     WHEP = "WHEP"
+    GRPC = "gRPC"
+    """gRPC over cleartext HTTP/2."""
     SIGNALLING = "Signalling"
     """Newline-JSON WebRTC signalling over TCP; the server offers."""
 
