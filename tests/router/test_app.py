@@ -80,11 +80,11 @@ async def test_listener_without_a_workload_stays_closed_and_is_logged(
     listeners = (
         Listener(name="http", port=0, protocol="http"),
         Listener(name="signalling", port=0, protocol="signalling"),
-        Listener(name="grpc", port=50051, target_port=0, protocol="grpc"),
+        Listener(name="frames", port=953, target_port=0, protocol="tcp"),
     )
     with caplog.at_level("INFO"):
         async with running_router(listeners=listeners) as router:
-            assert "grpc" not in router.router.ports
+            assert "frames" not in router.router.ports
     assert [r for r in caplog.records if "not opened" in r.message]
 
 
