@@ -15,10 +15,12 @@ def build_admin_app(
     registry: CollectorRegistry,
     has_media_address: Callable[[], bool],
     is_draining: Callable[[], bool],
+    has_asked_peers: Callable[[], bool] = lambda: True,
 ) -> web.Application:
     """`/healthz` while the process turns, `/readyz`, `/metrics`.
 
-    Ready means: every watch has synced, a media address is known, and no shutdown is under way.
+    Ready means: every watch has synced, a media address is known, the other replicas were asked for
+    their flows, and no shutdown is under way.
     """
 
     async def healthz(_request: web.Request) -> web.Response:
@@ -31,11 +33,13 @@ def build_admin_app(
             if not watch.synced
         ]
         draining, addressed = is_draining(), has_media_address()
-        ready = addressed and not missing and not draining
+        asked = has_asked_peers()
+        ready = addressed and asked and not missing and not draining
         body = {
             "ready": ready,
             "unsyncedWatches": missing,
             "mediaAddressKnown": addressed,
+            "peersAsked": asked,
             "shuttingDown": draining,
         }
         return web.json_response(body, status=200 if ready else 503)

@@ -2,7 +2,8 @@
 
 Shutdown: not ready, and nothing new is accepted; held connections are refused so that they go to
 another replica; open ones, media with them, and sessions that are still to be created get the
-drain timeout; then everything is closed.
+drain timeout; then everything is closed. Media that another replica takes over meanwhile is not
+waited for.
 """
 
 import asyncio
@@ -15,13 +16,15 @@ from typing import Final, Protocol
 
 import aiohttp
 
+from podstream_core.agentapi import MediaPath
 from podstream_router.admin import build_admin_app
 from podstream_router.admission import Places, RateLimit
 from podstream_router.advertise import Advertised
 from podstream_router.agent import AgentClient, Transport
 from podstream_router.claims import Claims, Demand, Recorder, Releases, SessionApi
+from podstream_router.errors import PodFailed, TryAgain
 from podstream_router.feeds import PodFeed, PoolFeed, SessionFeed
-from podstream_router.flows import FlowLimits
+from podstream_router.flows import Flow, FlowLimits
 from podstream_router.grpc import GrpcListener
 from podstream_router.hints import Hints
 from podstream_router.http import HttpServer, build_app
@@ -29,6 +32,7 @@ from podstream_router.keys import Keys
 from podstream_router.metrics import RouterMetrics
 from podstream_router.offers import Offers
 from podstream_router.operators import Operators
+from podstream_router.peers import Moved, Seal, Sharing
 from podstream_router.placement import Placement
 from podstream_router.relay import MediaRelay
 from podstream_router.results import ResultsHandler
@@ -94,6 +98,14 @@ class Router:
             self.routes, hold_timeout_s=settings.hold_timeout_s, metrics=self.metrics
         )
         self._offers = Offers(agent=self._agent, advertised=self._advertised)
+        self.sharing = Sharing(
+            settings.peers,
+            http=self._http,
+            seal=Seal(keys.signers),
+            move=self._move_media,
+            max_flows=limits.flows,
+            clock=asyncio.get_running_loop().time,
+        )
         self.relay = MediaRelay(
             find_pod=self._find_pod,
             limits=FlowLimits(
@@ -104,7 +116,9 @@ class Router:
                 idle_s=settings.flow_idle_s,
             ),
             on_flow=self._on_flow,
+            sharing=self.sharing,
         )
+        self.sharing.attach(self.relay.flows)
         self.routes.on_pod_gone = self._on_pod_gone
         self._held = Places(total=limits.held, per_source=limits.connections_per_source)
         self._whep = WhepHandlers(
@@ -128,15 +142,19 @@ class Router:
             registry=self.metrics.registry,
             has_media_address=lambda: bool(self._advertised.addresses),
             is_draining=lambda: self._draining,
+            has_asked_peers=lambda: self.sharing.group.has_asked,
         )
+        self.sharing.add_to(admin)
         self._admin = HttpServer(admin, max_connections=limits.connections)
         self._client_keys = keys.client
         self._raw_listeners: list[SignallingListener | GrpcListener] = []
+        self._sharing_task: asyncio.Task[None] | None = None
         self.ports: dict[str, int] = {}
         """Ports that are really bound, by listener name, with `admin` and `media`."""
         self.metrics.observe_routes(self.routes)
         self.metrics.observe_watches(self.watches, clock=time.monotonic)
         self.metrics.observe_relay(self.relay)
+        self.metrics.registry.register(self.sharing.collector())
         self.metrics.pool_waiting.set_function(lambda: self._demand.total)
         self.metrics.unrecorded.set_function(lambda: self._recorder.open)
         self.metrics.open_connections.labels("HTTP").set_function(
@@ -156,6 +174,8 @@ class Router:
                 tasks.append(group.create_task(self._hints.run()))
                 tasks.append(group.create_task(self._demand.run()))
                 tasks.append(group.create_task(self._advertised.run()))
+                sharing = self.sharing.run(admin_port=self.ports["admin"])
+                self._sharing_task = group.create_task(sharing)
                 await stop.wait()
             finally:
                 try:
@@ -212,6 +232,8 @@ class Router:
             async with asyncio.timeout_at(deadline):
                 await self.relay.idle.wait()
         self.relay.close()
+        if self._sharing_task is not None:
+            self._sharing_task.cancel()
         await self._offers.close()
         await self._claims.close()
         await self._recorder.close(deadline=deadline)
@@ -256,6 +278,18 @@ class Router:
     def _find_pod(self, digest: str) -> tuple[str, str] | None:
         pod = self.routes.pod_by_digest(digest)
         return (pod.uid, pod.ip) if pod is not None else None
+
+    async def _move_media(self, flow: Flow) -> Moved:
+        pod = self.routes.pod(flow.pod_uid)
+        if pod is None or flow.local is None:
+            return Moved.REFUSED
+        address, port = flow.local
+        path = MediaPath(port=flow.target[1], address=address, address_port=port)
+        try:
+            moved = await self._agent.move_media(pod, path=path)
+        except (TryAgain, PodFailed):
+            return Moved.UNREACHABLE
+        return Moved.MOVED if moved else Moved.REFUSED
 
     def _on_flow(self, pod_uid: str) -> None:
         pod = self.routes.pod(pod_uid)

@@ -14,13 +14,19 @@ from typing import Final, Literal, Protocol
 
 Address = tuple[str, int] | tuple[str, int, int, int]
 """A peer as `socket.recvfrom` gives it."""
-CloseReason = Literal["idle", "unconfirmed", "superseded", "evicted", "pod_gone", "shutdown"]
+CloseReason = Literal[
+    "idle", "unconfirmed", "superseded", "evicted", "refused", "pod_gone", "shutdown"
+]
 
 TENTATIVE_S: Final = 10.0
 """Lifetime of a flow that is not confirmed; aioice and browsers repeat a check within 0.5 s."""
 SUPERSEDED_IDLE_S: Final = 8.0
 """Idle time of a confirmed flow once its client was seen on another address. Not zero: a browser
 keeps several confirmed pairs and pings each of them every few seconds."""
+CONTESTED_GRACE_S: Final = 0.5
+"""What still arrives so soon after another replica took a flow over was on its way."""
+CONTESTED_S: Final = 1.5
+"""A flow that another replica took over ends when its client was silent here for so long."""
 STUN_BUDGET: Final = 32
 """STUN messages that a tentative flow may pass in each direction."""
 CONFIRMED_PER_POD: Final = 32
@@ -58,12 +64,14 @@ class Flow:
         "active",
         "closed",
         "confirmed",
+        "contested_at",
         "created",
         "from_client",
         "from_pod",
         "idle_limit_s",
         "last_active",
         "link",
+        "local",
         "pod_uid",
         "send",
         "source",
@@ -87,6 +95,10 @@ class Flow:
         self.transactions: dict[bytes, None] = {}
         self.from_client = self.from_pod = STUN_BUDGET
         self.idle_limit_s = float("inf")
+        self.contested_at: float | None = None
+        """When another replica took the flow over; `None` while it is this one's alone."""
+        self.local: tuple[str, int] | None = None
+        """This replica's address towards the pod, once there is a socket."""
         self.link: Link | None = None
         self.send: Callable[[bytes], object] = _no_link
 
@@ -114,6 +126,8 @@ class FlowTable:
     ) -> None:
         self._limits = limits
         self._on_close = on_close or (lambda _flow, _reason: None)
+        self.on_return: Callable[[Flow], None] = lambda _flow: None
+        """Told of a contested flow whose client is still heard here."""
         self.confirmed: dict[Address, Flow] = {}
         """Read by the relay for every packet."""
         self.tentative: dict[Address, Flow] = {}
@@ -170,6 +184,23 @@ class FlowTable:
         flow.transactions.clear()
         self.confirmed[flow.source] = flow
 
+    def contest(self, source: Address, *, now: float) -> None:
+        """Another replica has taken the flow of this address over."""
+        flow = self.confirmed.get(source)
+        if flow is not None:
+            flow.contested_at = now
+            flow.active = False
+
+    def _settle(self, flow: Flow, contested_at: float, now: float) -> None:
+        """Decide who a contested flow belongs to: where its client is heard."""
+        if now - contested_at < CONTESTED_GRACE_S:
+            flow.active = False
+        elif flow.active:
+            flow.contested_at = None
+            self.on_return(flow)
+        elif now - contested_at >= CONTESTED_S:
+            self.close(flow, "superseded")
+
     def close(self, flow: Flow, reason: CloseReason) -> None:
         """Forget a flow and give its socket back; doing it twice changes nothing."""
         if flow.closed:
@@ -203,7 +234,9 @@ class FlowTable:
                 break
             self.close(flow, "unconfirmed")
         for flow in tuple(self.confirmed.values()):
-            if flow.active:
+            if flow.contested_at is not None:
+                self._settle(flow, flow.contested_at, now)
+            elif flow.active:
                 flow.active = False
                 flow.last_active = now
             elif now - flow.last_active >= flow.idle_limit_s:

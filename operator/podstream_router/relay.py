@@ -17,7 +17,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 from podstream_core.ufrag import parse_ufrag
 from podstream_router import stun
@@ -36,6 +36,19 @@ _SO_RCVBUFFORCE: Final = 33  # Linux; above net.core.rmem_max with CAP_NET_ADMIN
 
 PodLookup = Callable[[str], tuple[str, str] | None]
 """From a pod digest to the pod's UID and IP."""
+
+
+class FlowSharing(Protocol):
+    """What other replicas know of flows, and are told of them."""
+
+    def find(self, source: Address) -> tuple[str, str] | None:
+        """ICE fragment of the flow that a replica has announced for this address, and its name."""
+
+    def opened(self, flow: Flow, *, taken_from: str = "") -> None:
+        """A flow was confirmed, or taken over from the replica of this name."""
+
+    def closed(self, flow: Flow, reason: CloseReason) -> None:
+        """A confirmed flow has ended."""
 
 
 class _SocketLink:
@@ -63,6 +76,7 @@ class MediaRelay:
         limits: FlowLimits,
         clock: Callable[[], float] | None = None,
         on_flow: Callable[[str], None] = lambda _pod_uid: None,
+        sharing: FlowSharing | None = None,
     ) -> None:
         """Make a relay that is not open yet.
 
@@ -71,7 +85,9 @@ class MediaRelay:
             limits: Bounds on flows.
             clock: Monotonic seconds; the loop's clock by default.
             on_flow: Called with the pod's UID when a flow was confirmed or a confirmed one ended.
+            sharing: Other replicas; none by default.
         """
+        self._sharing = sharing
         self._find_pod = find_pod
         self._loop = asyncio.get_running_loop()
         self._clock = clock or self._loop.time
@@ -180,14 +196,16 @@ class MediaRelay:
         """Take STUN, and whatever comes from an address without a confirmed flow."""
         header = stun.read_header(data)
         if header is None:
-            self.dropped[self._why_not_stun(data, source)] += 1
+            if not self._is_media(data) or not self._take_over(data, source):
+                self.dropped[self._why_not_stun(data, source)] += 1
             return
         tentative = self.flows.tentative.get(source)
         if header.kind != stun.BINDING_REQUEST:
             # The client's answer to a check of the pod, or an indication.
             flow = confirmed or tentative
             if flow is None:
-                self.dropped["no_flow"] += 1
+                if not self._take_over(data, source):
+                    self.dropped["no_flow"] += 1
             else:
                 self._to_pod(flow, data)
             return
@@ -207,29 +225,55 @@ class MediaRelay:
             return "malformed"
         return "unconfirmed" if source in self.flows.tentative else "no_flow"
 
+    @staticmethod
+    def _is_media(data: bytes) -> bool:
+        first = data[0] if data else 255
+        return 127 < first < 192 or 19 < first < 64  # noqa: PLR2004 - RTP and RTCP; DTLS
+
+    def _take_over(self, data: bytes, source: Address) -> bool:
+        """Go on with the flow of a client that another replica had; whether there is one.
+
+        ICE has confirmed the address there, so nothing new is trusted here.
+        """
+        found = self._sharing.find(source) if self._sharing is not None else None
+        if found is None:
+            return False
+        ufrag, replica = found
+        flow = self._open(source, ufrag=ufrag)
+        if flow is not None:
+            self._confirm(flow, taken_from=replica)
+            self._to_pod(flow, data)
+        return True
+
     def _on_first(self, data: bytes, source: Address, *, ufrag: str, transaction: bytes) -> None:
         """Open a flow for an address, or for an address that turns to another session."""
+        flow = self._open(source, ufrag=ufrag)
+        if flow is not None:
+            flow.remember(transaction)
+            self._to_pod(flow, data)
+
+    def _open(self, source: Address, *, ufrag: str) -> Flow | None:
+        """A tentative flow with its socket, or `None` with the reason counted."""
         place = parse_ufrag(ufrag)
         pod = self._find_pod(place.pod_digest) if place is not None else None
         if place is None or pod is None:
             self.dropped["unknown_ufrag"] += 1
-            return
+            return None
         pod_uid, target = pod[0], (pod[1], place.port)
         flow = self.flows.admit(
             source, ufrag=ufrag, pod_uid=pod_uid, target=target, now=self._clock()
         )
         if flow is None:
             self.dropped["flow_limit"] += 1
-            return
+            return None
         try:
             self._connect(flow)
         except OSError as error:
             logger.warning("no socket for a media flow", extra={"cause": str(error)})
             self.dropped["no_socket"] += 1
             self.flows.close(flow, "evicted")
-            return
-        flow.remember(transaction)
-        self._to_pod(flow, data)
+            return None
+        return flow
 
     def _connect(self, flow: Flow) -> None:
         family = socket.AF_INET6 if ":" in flow.target[0] else socket.AF_INET
@@ -242,6 +286,7 @@ class MediaRelay:
             back.close()
             raise
         flow.attach(_SocketLink(back, loop=self._loop))
+        flow.local = back.getsockname()[:2]
         self._loop.add_reader(back.fileno(), partial(self._read_back, flow, back.recv))
 
     def _to_pod(self, flow: Flow, data: bytes) -> None:
@@ -297,10 +342,7 @@ class MediaRelay:
             self.dropped["unconfirmed"] += 1
             return False
         if header.kind == stun.BINDING_SUCCESS and header.transaction in flow.transactions:
-            self.flows.confirm(flow, now=self._clock())
-            self.confirmed_total += 1
-            self.idle.clear()
-            self._on_flow(flow.pod_uid)
+            self._confirm(flow)
             return True
         if flow.from_pod <= 0:
             self.dropped["tentative_budget"] += 1
@@ -308,9 +350,19 @@ class MediaRelay:
         flow.from_pod -= 1
         return True
 
+    def _confirm(self, flow: Flow, *, taken_from: str = "") -> None:
+        self.flows.confirm(flow, now=self._clock())
+        self.confirmed_total += 1
+        self.idle.clear()
+        self._on_flow(flow.pod_uid)
+        if self._sharing is not None:
+            self._sharing.opened(flow, taken_from=taken_from)
+
     def _closed(self, flow: Flow, reason: CloseReason) -> None:
         self.ended[reason] += 1
         if flow.confirmed:
+            if self._sharing is not None:
+                self._sharing.closed(flow, reason)
             self._on_flow(flow.pod_uid)
         if not self.flows.confirmed:
             self.idle.set()

@@ -105,6 +105,8 @@ class Settings:
     resolve to several replicas, of which the leader listens."""
     router_name: str = "router"
     """Name of this replica: its pod's."""
+    peers: tuple[str, ...] = ()
+    """`host:port` of the other replicas' admin ports; one name may stand for many addresses."""
     hold_timeout_s: float = 60.0
     """Seconds a connection waits for its pod; then it is refused."""
     drain_timeout_s: float = 20.0
@@ -141,6 +143,7 @@ class Settings:
             media_port=env.integer("MEDIA_PORT", defaults.media_port, low=0, high=65535),
             media_advertise=env.advertise(defaults.media_advertise),
             operator_url=env.operator_url(),
+            peers=env.peers(),
             router_name=env.router_name(),
             hold_timeout_s=env.number("HOLD_TIMEOUT_SECONDS", defaults.hold_timeout_s),
             drain_timeout_s=env.number("DRAIN_SECONDS", defaults.drain_timeout_s),
@@ -257,6 +260,12 @@ class _Environment:
     def router_name(self) -> str:
         """Kubernetes sets a container's host name to the name of its pod."""
         return self._environ.get("POD_NAME", "").strip() or socket.gethostname()
+
+    def peers(self) -> tuple[str, ...]:
+        peers = tuple(item.strip() for item in self.text("PEERS", "").split(",") if item.strip())
+        for peer in peers:
+            split_address(peer, variable="PODSTREAM_PEERS")
+        return peers
 
     def limits(self) -> Limits:
         default = Limits()

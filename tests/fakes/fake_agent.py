@@ -20,6 +20,7 @@ from podstream_core.agentapi import (
     Assignment,
     ConnectionGrant,
     ErrorBody,
+    MediaPath,
 )
 from podstream_core.api import Results
 from podstream_core.names import CONNECTION_HEADER
@@ -78,6 +79,7 @@ class FakeAgent:
     answerer: WhepAnswerer | None = None
     on_stream: StreamHandler | None = None
     results: Results | None = None
+    on_media_path: Callable[[MediaPath], bool] = lambda _path: False
     assignments: list[Assignment] = field(default_factory=list)
     """Assignments that were accepted, without repetitions."""
     assign_refusals: deque[tuple[int, str]] = field(default_factory=deque)
@@ -95,6 +97,7 @@ class FakeAgent:
         connect_app.router.add_post("/whep", self._post)
         connect_app.router.add_delete("/whep/{id}", self._delete)
         control_app.router.add_get("/state", self._state)
+        control_app.router.add_post("/media-path", self._media_path)
         control_app.router.add_post("/assign", self._assign)
         control_app.router.add_post("/drain", self._drain)
         for app, port in ((connect_app, connect), (control_app, control)):
@@ -217,6 +220,17 @@ class FakeAgent:
             results=self.results,
         )
         return web.Response(body=msgspec.json.encode(state), content_type="application/json")
+
+    async def _media_path(self, request: web.Request) -> web.Response:
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        try:
+            self._check(token, TokenType.CONTROL)
+        except TokenError:
+            return _refusal(401, "InvalidToken")
+        path = msgspec.json.decode(await request.read(), type=MediaPath)
+        if not self.on_media_path(path):
+            return _refusal(404, "NoSuchConnection")
+        return web.json_response({})
 
     async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.streams.append(writer)

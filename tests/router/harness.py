@@ -169,8 +169,13 @@ class Harness:
 
 
 @asynccontextmanager
-async def running_router(*, limits: Limits | None = None, **changes: Any) -> AsyncIterator[Harness]:
-    """Run a router on free ports."""
+async def running_router(
+    *,
+    limits: Limits | None = None,
+    installation: tuple[SigningKey, SigningKey] | None = None,
+    **changes: Any,
+) -> AsyncIterator[Harness]:
+    """Run a router on free ports, with the keys of another one where they are given."""
     settings = Settings(
         namespaces=("lab",),
         listeners=(
@@ -187,7 +192,7 @@ async def running_router(*, limits: Limits | None = None, **changes: Any) -> Asy
         agent_ports=PORTS,
     )
     settings = replace(settings, **changes)
-    signing, client_key = SigningKey.generate(), SigningKey.generate()
+    signing, client_key = installation or (SigningKey.generate(), SigningKey.generate())
     keys = Keys(signers=(signing,), client=PublicKeys.of(client_key), client_signer=client_key)
     api = QuietApi()
     router = Router(settings, api=api, keys=keys)

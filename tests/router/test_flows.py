@@ -5,6 +5,8 @@ import pytest
 
 from podstream_router.flows import (
     CONFIRMED_PER_POD,
+    CONTESTED_GRACE_S,
+    CONTESTED_S,
     MAX_TRANSACTIONS,
     SUPERSEDED_IDLE_S,
     TENTATIVE_S,
@@ -183,3 +185,32 @@ def test_closing_twice_changes_nothing(clock: Clock) -> None:
     clock.table.close(flow, "idle")
     clock.table.close(flow, "idle")
     assert len(clock.closed) == 1
+
+
+@pytest.mark.parametrize("heard", [False, True], ids=["silent", "heard"])
+def test_flow_that_another_replica_took_over_stays_only_where_its_client_is_heard(
+    clock: Clock, *, heard: bool
+) -> None:
+    flow = clock.confirmed("1.1.1.1:5")
+    returned: list[Flow] = []
+    clock.table.on_return = returned.append
+    flow.active = True
+    clock.table.contest(flow.source, now=clock.now)
+    clock.after(CONTESTED_GRACE_S / 2)
+    # What was still on its way proves nothing.
+    flow.active = True
+    clock.after(CONTESTED_GRACE_S / 4)
+    assert (returned, clock.closed) == ([], [])
+    flow.active = heard
+    clock.after(CONTESTED_S)
+    if heard:
+        assert (returned, clock.closed) == ([flow], [])
+        clock.after(CONTESTED_S)
+        assert (returned, clock.closed) == ([flow], [])
+    else:
+        assert (returned, clock.closed) == ([], [(("1.1.1.1", 5), "superseded")])
+
+
+def test_contest_of_an_unknown_address_changes_nothing(clock: Clock) -> None:
+    clock.table.contest(("9.9.9.9", 9), now=clock.now)
+    assert len(clock.table) == 0

@@ -137,3 +137,13 @@ def test_missing_or_foreign_key_is_named(tmp_path: Path) -> None:
     (tmp_path / "client.pem").write_bytes(pem)
     with pytest.raises(SettingsError, match="Ed25519"):
         Keys.load(tmp_path)
+
+
+def test_peers_are_a_list_of_addresses() -> None:
+    assert read().peers == ()
+    assert read(PEERS="router-peers.lab:8082, 192.0.2.1:8082").peers == (
+        "router-peers.lab:8082",
+        "192.0.2.1:8082",
+    )
+    with pytest.raises(SettingsError, match="PODSTREAM_PEERS"):
+        read(PEERS="router-peers.lab")

@@ -10,7 +10,13 @@ from typing import Any, Final
 
 import msgspec
 
-from podstream_core.agentapi import AgentState, AssignRequest, ConnectionGrant, SessionRef
+from podstream_core.agentapi import (
+    AgentState,
+    AssignRequest,
+    ConnectionGrant,
+    MediaPath,
+    SessionRef,
+)
 from podstream_core.tokens import SigningKey, TokenType, pod_audience
 from podstream_router.agent.stream import PodStream, RawStream, open_raw_stream, open_stream
 from podstream_router.agent.transport import Transport, refuse
@@ -20,6 +26,7 @@ from podstream_router.routes import PodRoute
 ASSIGN_TIMEOUT_S: Final = 3.0
 """The agent answers within half a second, or there is another pod to try."""
 DRAIN_TIMEOUT_S: Final = 3.0
+MOVE_TIMEOUT_S: Final = 2.0
 _OK: Final = 200
 _CREATED: Final = 201
 _ACCEPTED: Final = 202
@@ -123,6 +130,18 @@ class AgentClient:
         )
         if reply.status not in (_OK, _ACCEPTED):
             refuse(reply.status, reply.failure())
+
+    async def move_media(self, pod: PodRoute, *, path: MediaPath) -> bool:
+        """Have a client's media sent elsewhere; false where the pod has no such connection.
+
+        Raises:
+            TryAgain: the agent does not answer.
+            PodFailed: the agent does not accept this router.
+        """
+        reply = await self._transport.as_control(
+            pod, "POST", "/media-path", body=path.to_body(), timeout_s=MOVE_TIMEOUT_S
+        )
+        return reply.status == _OK
 
     async def connect_whep(self, pod: PodRoute, *, grant: ConnectionGrant, sdp: str) -> WhepAnswer:
         """Offer a WebRTC connection.
