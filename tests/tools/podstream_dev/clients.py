@@ -1,15 +1,18 @@
-"""Clients that the end-to-end tests play sessions with: a browser and an old WebRTC stack.
+"""Environments of the clients that tests play with: a browser, an old WebRTC stack, a desktop.
 
 The original ball tracker's client runs on aiortc 1.5.0. Its dependency PyAV 10 is published as
-source only, so it is built here once against Debian's FFmpeg 5.1 and kept in the cache.
+source only, so it is built here once against Debian's FFmpeg 5.1 and kept in the cache. OpenCV's
+desktop build must not lie beside the headless one of `.venv`, so it has an environment as well.
 """
 
+import hashlib
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
-from podstream_dev.shell import DevError, cache_dir, capture, show, step, succeeds
+from podstream_dev.shell import ROOT, DevError, cache_dir, capture, show, step, succeeds
 
 _BUILD_PACKAGES = (
     "gcc",
@@ -23,6 +26,8 @@ _BUILD_PACKAGES = (
     "libswscale-dev",
 )
 _STOCK = ("aiortc==1.5.0", "av==10.0.0", "opencv-python-headless==4.8.1.78", "numpy==1.26.4")
+_DESKTOP_PACKAGES = ("xvfb", "libgl1", "libglib2.0-0", "libsm6", "libx11-xcb1")
+_DESKTOP_TOOLS = ("python-xlib==0.33",)
 # PyAV 10 predates Cython 3.
 _BUILD_CONSTRAINTS = "cython<3\nsetuptools<70\n"
 
@@ -67,6 +72,42 @@ def stock_python() -> Path:
             [str(python), "-m", "pip", "install", "--quiet", *_STOCK],
             env={"PIP_CONSTRAINT": str(constraints)},
         )
+        (home / "ready").touch()
+    return python
+
+
+def desktop_python() -> Path:
+    """Interpreter of an environment made from the extra `desktop`, without podstream itself.
+
+    The checkout's own sources come by PYTHONPATH: several checkouts share the environment. Xvfb
+    and what OpenCV's windows need of the system are installed besides.
+
+    Raises:
+        DevError: a package cannot be installed.
+    """
+    if not shutil.which("Xvfb"):
+        _apt(*_DESKTOP_PACKAGES)
+    made_from = [(ROOT / name).read_bytes() for name in ("pyproject.toml", "requirements.lock")]
+    digest = hashlib.sha256(b"".join(made_from)).hexdigest()[:8]
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    home = cache_dir() / f"desktop-opencv-py{version}-{digest}"
+    python = home / "bin/python"
+    if (home / "ready").exists():
+        return python
+    with step("environment with a desktop OpenCV"), tempfile.TemporaryDirectory() as folder:
+        shutil.rmtree(home, ignore_errors=True)
+        capture([sys.executable, "-m", "venv", str(home)])
+        # Of a copy: an installation leaves build/ in the place that it installs from.
+        copy = Path(folder) / "podstream"
+        copy.mkdir()
+        for name in ("pyproject.toml", "README.md", "LICENSE"):
+            shutil.copy(ROOT / name, copy)
+        for name in ("operator", "workloads"):
+            shutil.copytree(ROOT / name, copy / name)
+        pip = [str(python), "-m", "pip"]
+        lock = ["-c", str(ROOT / "requirements.lock")]
+        show([*pip, "install", "--quiet", *lock, f"{copy}[desktop]", *_DESKTOP_TOOLS])
+        capture([*pip, "uninstall", "--quiet", "--yes", "podstream"])
         (home / "ready").touch()
     return python
 

@@ -15,6 +15,8 @@ Exit status: 0 at the end of the input, `CLOSED_STATUS` where the user closed th
 cannot open it ends with SIGABRT, its reason on standard error.
 """
 
+import contextlib
+import ctypes
 import resource
 import select
 import struct
@@ -38,12 +40,28 @@ def main() -> int:
     title = sys.argv[1]
     # Qt aborts where it cannot open a display: that is reported, and nobody wants its core.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _prefer_the_systems_x11_xcb()
     cv2.namedWindow(title, cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
     cv2.waitKey(1)
     try:
         return _show(title)
     except BrokenPipeError:
         return 0  # the program is gone
+
+
+def _prefer_the_systems_x11_xcb() -> None:
+    """Let Qt alone take events off the X connection; before the first window.
+
+    Qt claims them with libX11-xcb's `XSetEventQueueOwner`, which writes into a private structure of
+    libX11. The wheel of opencv-python 5.0.0.93 brings a libX11-xcb that writes to offset 0x40 of
+    it, and the system's libX11 1.8.4 reads from 0x48. So Xlib goes on taking events, which nobody
+    asks it for; where the window's MapNotify is one of them Qt never paints (one start in ten).
+    What is loaded globally is found before the wheel's own.
+    """
+    if sys.platform == "linux":
+        # Without the system's there is only the wheel's, which may fit.
+        with contextlib.suppress(OSError):
+            ctypes.CDLL("libX11-xcb.so.1", mode=ctypes.RTLD_GLOBAL)
 
 
 def _show(title: str) -> int:
