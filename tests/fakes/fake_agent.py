@@ -85,6 +85,8 @@ class FakeAgent:
     assign_refusals: deque[tuple[int, str]] = field(default_factory=deque)
     """Refusals (status, code) of assignments, used up before any other; 0 hangs up."""
     assign_delay_s: float = 0.0
+    answers_to_lose: int = 0
+    """So many assignments are accepted without a word."""
     drains: list[dict[str, str]] = field(default_factory=list)
     drain_refusals: deque[tuple[int, str]] = field(default_factory=deque)
     streams: list[asyncio.StreamWriter] = field(default_factory=list)
@@ -184,8 +186,7 @@ class FakeAgent:
         if self.assign_refusals:
             status, code = self.assign_refusals.popleft()
             if not status:
-                assert request.transport is not None
-                request.transport.abort()
+                _hang_up(request)
             return _refusal(status or 500, code)
         try:
             claims = self._check(token, TokenType.ASSIGNMENT)
@@ -198,6 +199,9 @@ class FakeAgent:
         if not self.session_uid:
             self.session_uid = assignment.assignment_id
             self.assignments.append(assignment)
+        if self.answers_to_lose:
+            self.answers_to_lose -= 1
+            _hang_up(request)
         return self._tell()
 
     async def _drain(self, request: web.Request) -> web.Response:
@@ -249,6 +253,11 @@ class FakeAgent:
                     await self.on_stream(reader, writer)
                 del self.connections[connection]
         writer.close()
+
+
+def _hang_up(request: web.Request) -> None:
+    assert request.transport is not None
+    request.transport.abort()
 
 
 def _refusal(status: int, error: str) -> web.Response:

@@ -12,11 +12,17 @@ from router.harness import EPOCH, idle_pod, pool_route
 POOL = pool_route(max=4, shape="new")
 
 
-def census_of(*pods: PodRoute, taken: tuple[str, ...] = (), ended: tuple[str, ...] = ()) -> Census:
+def census_of(
+    *pods: PodRoute,
+    taken: tuple[str, ...] = (),
+    resting: tuple[str, ...] = (),
+    ended: tuple[str, ...] = (),
+) -> Census:
     return take_census(
         POOL,
         pods=pods,
         is_taken=lambda uid: uid in taken,
+        is_resting=lambda uid: uid in resting,
         has_ended=lambda pod: pod.uid in ended,
         salt="router-a",
     )
@@ -31,10 +37,15 @@ def used(uid: str) -> PodRoute:
 
 
 def test_pods_that_somebody_has_are_not_idle() -> None:
-    starting, foreign = idle("starting", ready=False), idle("foreign", owner_uid="another pool")
+    starting = idle("starting", running=False, ready=False)
+    foreign = idle("foreign", owner_uid="another pool")
     census = census_of(idle("a"), idle("b"), used("c"), starting, foreign, taken=("b",))
     assert [pod.uid for pod in census.idle] == ["a"]
     assert census.in_use == 2
+
+
+def test_pod_that_did_not_answer_is_neither_idle_nor_in_use() -> None:
+    assert census_of(idle("a"), resting=("a",)) == Census((), 0)
 
 
 def test_pods_that_only_linger_do_not_count() -> None:
@@ -50,12 +61,22 @@ def test_current_shape_comes_first_then_the_oldest() -> None:
     assert [pod.uid for pod in census_of(*pods).idle] == ["old", "young", "old-shape"]
 
 
+def test_pod_that_is_not_ready_yet_is_tried_after_all_others() -> None:
+    pods = [idle("up", ready=False, created=EPOCH), idle("old-shape", shape="old")]
+    assert [pod.uid for pod in census_of(*pods).idle] == ["old-shape", "up"]
+
+
 def test_routers_prefer_different_pods_of_one_second() -> None:
     pods = [idle(f"pod-{number}") for number in range(20)]
 
     def first(router: str) -> str:
         census = take_census(
-            POOL, pods=pods, is_taken=lambda _: False, has_ended=lambda _: False, salt=router
+            POOL,
+            pods=pods,
+            is_taken=lambda _: False,
+            is_resting=lambda _: False,
+            has_ended=lambda _: False,
+            salt=router,
         )
         assert {pod.uid for pod in census.idle} == {pod.uid for pod in pods}
         return census.idle[0].uid

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import aiohttp
 import jwt
@@ -7,7 +8,7 @@ import pytest
 from podstream_core.tokens import PublicKeys, SigningKey
 from podstream_router.claims import assigner, queues
 from podstream_router.settings import Limits
-from router.harness import Harness, metric, running_router, until
+from router.harness import PORTS, Harness, metric, running_router, until
 from router.pools import OFFER, SDP, Pool
 
 
@@ -122,6 +123,38 @@ async def test_pod_that_did_not_answer_is_tried_again_later(
     reply = await pool.connect(http)
     assert reply.status == 201
     assert claims(router, "unreachable") == 3
+
+
+async def test_lost_answer_of_an_assignment_costs_no_pod(
+    router: Harness, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assigner, "UNREACHABLE_S", 0.05)
+    monkeypatch.setattr(queues, "TICK_S", 0.02)
+    pool = await Pool.create(router, warm=1)
+    (agent,) = pool.agents
+    agent.answers_to_lose = 1
+    reply = await pool.connect(http)
+    assert reply.status == 201
+    assert len(agent.assignments) == 1
+    (body,) = await pool.recorded(1)
+    assert agent.assignments[0].session.name == body["metadata"]["name"]
+
+
+async def test_pod_is_assigned_as_soon_as_its_agent_answers_ready_or_not(
+    router: Harness, http: aiohttp.ClientSession
+) -> None:
+    pool = await Pool.create(router, warm=1, max=1)
+    (agent,) = pool.agents
+    pod = replace(pool.pods[0], ready=False)
+    await agent.stop()
+    pool.show(pod)
+    waiting = asyncio.create_task(pool.connect(http))
+    await until(lambda: metric(router.router, "pool_waiting") == 1)
+    await agent.start(control=PORTS.control, connect=PORTS.connect, stream=PORTS.stream)
+    assert (await waiting).status == 201
+    (body,) = await pool.recorded(1)
+    assert body["metadata"]["annotations"]["podstream.dev/origin"] == "Cold"
+    assert claims(router, "unreachable") == 0
 
 
 async def test_drained_pool_lets_wait_and_serves_in_the_order_of_arrival(

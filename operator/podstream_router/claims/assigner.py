@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from typing import Final
 
 from podstream_core.agentapi import SessionRef
+from podstream_core.api import SessionKey
 from podstream_router.agent import AgentClient, Assigned, KeysUnknown, Lost
 from podstream_router.claims.claim import session_spec
 from podstream_router.claims.marks import Marks
@@ -18,6 +20,16 @@ logger = logging.getLogger(__name__)
 
 UNREACHABLE_S: Final = 5.0
 """A pod that did not answer is tried again after this time, if it still looks idle."""
+STARTING_S: Final = 0.2
+"""The same for a pod that is not ready: its agent is about to come up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a pod is asked to be."""
+
+    session: SessionKey
+    assignment_id: str
 
 
 class Assigner:
@@ -31,6 +43,19 @@ class Assigner:
         self._releases = releases
         self._metrics = metrics
         self._abandoned: set[asyncio.Task[None]] = set()
+        self._unanswered: dict[str, Identity] = {}
+
+    def identity_for(self, pod: PodRoute) -> "Identity | None":
+        """What a pod was last asked to be, where it did not answer.
+
+        It may have become that: the same assignment again has the same answer, another one would
+        be refused.
+        """
+        return self._unanswered.get(pod.uid)
+
+    def forget(self, pod: PodRoute) -> None:
+        """The pod is gone."""
+        self._unanswered.pop(pod.uid, None)
 
     async def assign(self, pool: PoolRoute, *, pod: PodRoute, session: SessionRoute) -> bool:
         """Reach for a pod, which is marked already; whether it is ours.
@@ -50,14 +75,17 @@ class Assigner:
             self._settle_later(call, pod, session)
             raise
         except (TryAgain, KeysUnknown) as error:
-            self._marks.take(pod.uid, for_s=UNREACHABLE_S)
-            self._metrics.claims.labels("unreachable").inc()
-            logger.warning("idle pod not reached", extra={**extra, "cause": str(error)})
+            self._note_unanswered(pod, session)
+            if pod.ready:
+                self._metrics.claims.labels("unreachable").inc()
+                logger.warning("idle pod not reached", extra={**extra, "cause": str(error)})
             return False
         except Refusal as error:
+            self.forget(pod)
             self._marks.forget(pod.uid)
             logger.error("idle pod refuses the template", extra={**extra, "cause": str(error)})
             raise
+        self.forget(pod)
         if isinstance(outcome, Lost):
             self._metrics.claims.labels("lost").inc()
             logger.info("idle pod lost", extra={**extra, "cause": outcome.message})
@@ -69,6 +97,10 @@ class Assigner:
     async def close(self) -> None:
         """Wait for assignments whose connection has left."""
         await asyncio.gather(*self._abandoned, return_exceptions=True)
+
+    def _note_unanswered(self, pod: PodRoute, session: SessionRoute) -> None:
+        self._marks.rest(pod.uid, for_s=UNREACHABLE_S if pod.ready else STARTING_S)
+        self._unanswered[pod.uid] = Identity(session.key, session.uid)
 
     def _settle_later(
         self, call: "asyncio.Task[Assigned | Lost]", pod: PodRoute, session: SessionRoute
@@ -84,8 +116,9 @@ class Assigner:
         try:
             outcome = await call
         except (TryAgain, Refusal):
-            self._marks.take(pod.uid, for_s=UNREACHABLE_S)
+            self._note_unanswered(pod, session)
             return
+        self.forget(pod)
         if isinstance(outcome, Assigned):
             message = "the client left while its pod was being assigned"
             self._releases.start(pod, session=session, reason="Abandoned", message=message)

@@ -32,19 +32,22 @@ def take_census(
     *,
     pods: Iterable[PodRoute],
     is_taken: Callable[[str], bool],
+    is_resting: Callable[[str], bool],
     has_ended: Callable[[PodRoute], bool],
     salt: str,
 ) -> Census:
     """Sort the pods of a pool.
 
-    A pod is idle where the pool is its controller, it takes assignments, and nobody is known to
-    have taken it. Pods whose session has ended only linger and do not count; pods that are
-    starting will be idle.
+    A pod is idle where the pool is its controller, it runs, and nobody is known to have taken it.
+    Its agent answers a good while before the kubelet finds it ready, so one that is not ready can
+    be tried as well, after all others. Pods whose session has ended only linger and do not count;
+    pods that do not run yet will be idle.
 
     Args:
         pool: the pool.
         pods: its pods that have not ended.
         is_taken: whether somebody is known to have taken a pod, by UID, ahead of the watch.
+        is_resting: whether a pod is left alone at the moment, because it did not answer.
         has_ended: whether the session of a pod has ended.
         salt: name of this router: among pods of the same second each router prefers others, so
             that two of them seldom race for one.
@@ -56,12 +59,12 @@ def take_census(
             in_use += not has_ended(pod)
         elif is_taken(pod.uid):
             in_use += 1
-        elif pod.owner_uid == pool.uid and pod.ready:
+        elif pod.owner_uid == pool.uid and pod.running and not is_resting(pod.uid):
             idle.append(pod)
 
     def preference(pod: PodRoute) -> tuple[object, ...]:
         mix = hashlib.blake2b(f"{salt}/{pod.uid}".encode(), digest_size=8).digest()
-        return (pod.shape != pool.shape, pod.created, mix)
+        return (not pod.ready, pod.shape != pool.shape, pod.created, mix)
 
     return Census(tuple(sorted(idle, key=preference)), in_use)
 

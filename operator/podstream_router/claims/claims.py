@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from podstream_core.tokens import CLIENT_AUDIENCE, SigningKey, TokenType
 from podstream_router.agent import AgentClient
-from podstream_router.claims.assigner import Assigner
+from podstream_router.claims.assigner import STARTING_S, Assigner, Identity
 from podstream_router.claims.claim import Claim, new_session_key, provisional_session
 from podstream_router.claims.demand import Demand
 from podstream_router.claims.limits import Limits
@@ -86,6 +86,7 @@ class Claims:
     def forget_pod(self, pod: PodRoute) -> None:
         """The pod is gone."""
         self._marks.forget(pod.uid)
+        self._assigner.forget(pod)
 
     async def close(self) -> None:
         """Wait for assignments whose connection has left."""
@@ -121,15 +122,18 @@ class Claims:
         if pod.pool_key != pool.key:  # the listener leads to another pool by now
             self._give_back(pod)
             return None
+        identity = self._assigner.identity_for(pod) or self._new_identity(pool)
         session = provisional_session(
             pool,
-            key=new_session_key(pool, is_taken=lambda key: self._routes.session(key) is not None),
+            key=identity.session,
             pod=pod,
-            assignment_id=str(uuid.uuid4()),
+            assignment_id=identity.assignment_id,
             arrived=ticket.arrived,
             source=ticket.source,
         )
         if not await self._assigner.assign(pool, pod=pod, session=session):
+            if not pod.ready:
+                self._loop.call_later(STARTING_S, self._queues.look_soon, pool.key)
             return None
         self._routes.add_provisional(session)
         self._limits.discard(ticket)
@@ -162,6 +166,10 @@ class Claims:
     def keep(self, claim: Claim) -> None:
         """The pod has its client: make the session."""
         self._recorder.record(claim)
+
+    def _new_identity(self, pool: PoolRoute) -> Identity:
+        key = new_session_key(pool, is_taken=lambda key: self._routes.session(key) is not None)
+        return Identity(key, str(uuid.uuid4()))
 
     def _give_back(self, pod: PodRoute) -> None:
         self._marks.forget(pod.uid)

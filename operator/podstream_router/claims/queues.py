@@ -117,6 +117,7 @@ class Queues:
             pool,
             pods=self._routes.pods_of_pool(pool.key).values(),
             is_taken=self._marks.is_taken,
+            is_resting=self._marks.is_resting,
             has_ended=self._has_ended,
             salt=self._router,
         )

@@ -94,6 +94,7 @@ class Ticket:
     def grant(self, pod: PodRoute) -> None:
         """The desk has a pod for this ticket, which has left the queue."""
         self._granted = pod
+        self.has_waited = self.has_waited or not pod.ready
         self.on_change()
 
     def refuse(self, refusal: Refusal) -> None:
