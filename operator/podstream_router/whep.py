@@ -15,6 +15,7 @@ from typing import Final
 from aiohttp import web
 
 from podstream_core.agentapi import Protocol
+from podstream_core.names import SESSION_HEADER, TOKEN_HEADER
 from podstream_core.tokens import PublicKeys
 from podstream_router import sdp
 from podstream_router.access import Credential, holder_of, read_credential
@@ -45,10 +46,6 @@ logger = logging.getLogger(__name__)
 
 WATCH_LAG_S: Final = 2.0
 """How long a client with a good token waits for a session that the watch has not shown yet."""
-SESSION_HEADER: Final = "Podstream-Session"
-"""Response header of a pool's path: `namespace/name` of the connection's session."""
-TOKEN_HEADER: Final = "Podstream-Token"
-"""Response header of a pool's path: the token of the session that was made."""
 _SDP: Final = "application/sdp"
 _FRAGMENT: Final = "application/trickle-ice-sdpfrag"
 _PATH: Final = "/s/{namespace}/{session}/whep"

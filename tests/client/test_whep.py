@@ -21,6 +21,7 @@ class Server:
         self.answers: Answers = []
         self.posts: list[tuple[str, str]] = []
         self.deleted: list[str] = []
+        self.deleted_with: list[str] = []
         self.url = ""
 
     async def post(self, request: web.Request) -> web.Response:
@@ -29,6 +30,7 @@ class Server:
 
     async def delete(self, request: web.Request) -> web.Response:
         self.deleted.append(request.path)
+        self.deleted_with.append(request.headers.get("Authorization", ""))
         return web.Response()
 
 
@@ -65,6 +67,22 @@ async def test_the_answer_comes_and_leaving_deletes_the_resource(server: Server)
         await client.leave()
     assert server.posts == [("Bearer secret", "offer")]
     assert server.deleted == ["/s/default/ball/whep/abc"]
+
+
+async def test_token_of_the_session_that_a_pool_has_made_leads_back_to_it(server: Server) -> None:
+    def born() -> web.Response:
+        made = _created()
+        made.headers["Podstream-Session"] = "default/media-1a2b3c4d"
+        made.headers["Podstream-Token"] = "of the session"
+        return made
+
+    server.answers = [born, _created]
+    async with WhepClient(server.url, token="of the pool") as client:
+        await client.exchange("first", timeout_s=5)
+        await client.exchange("again", timeout_s=5)
+        await client.leave()
+    assert server.posts == [("Bearer of the pool", "first"), ("Bearer of the session", "again")]
+    assert server.deleted_with == ["Bearer of the session"]
 
 
 async def test_a_busy_or_missing_session_is_waited_for_as_long_as_it_says(server: Server) -> None:

@@ -58,3 +58,7 @@ TERMINATION_MESSAGE_PATH: Final = "/dev/termination-log"
 
 CONNECTION_HEADER: Final = "Podstream-Connection"
 """Response header of the agent's connect API: the id of the slot that was taken."""
+SESSION_HEADER: Final = "Podstream-Session"
+"""Response header of the router's pool path: `namespace/name` of the connection's session."""
+TOKEN_HEADER: Final = "Podstream-Token"
+"""Response header of the router's pool path: client token of the session that was made."""

@@ -13,6 +13,7 @@ from urllib.parse import urljoin
 import aiohttp
 from yarl import URL
 
+from podstream_core.names import SESSION_HEADER, TOKEN_HEADER
 from podstream_workloads.client.errors import ClientError, SessionOver, SessionRefused
 
 logger = logging.getLogger(__name__)
@@ -85,9 +86,7 @@ class WhepClient(SignallingClient):
                         ) as reply:
                             text = await reply.text()
                             if reply.status == HTTPStatus.CREATED:
-                                self._resource = urljoin(
-                                    self._url, reply.headers.get("Location", "")
-                                )
+                                self._enter(reply)
                                 return text
                             problem = f"{reply.status} {_describe(text)}"
                             if reply.status in _OVER:
@@ -105,6 +104,14 @@ class WhepClient(SignallingClient):
                     await asyncio.sleep(wait_s)
         except TimeoutError as error:
             raise ClientError(f"no session within {timeout_s:.0f} s; last: {problem}") from error
+
+    def _enter(self, reply: aiohttp.ClientResponse) -> None:
+        self._resource = urljoin(self._url, reply.headers.get("Location", ""))
+        if session := reply.headers.get(SESSION_HEADER):
+            logger.info("session %s", session)
+        if token := reply.headers.get(TOKEN_HEADER):
+            # A pool has made a session for this connection: its token leads back to it.
+            self._authorization = {"Authorization": f"Bearer {token}"}
 
     async def leave(self) -> None:
         """DELETE the connection's resource."""
