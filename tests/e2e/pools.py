@@ -1,14 +1,15 @@
-"""Pools in tests: made with a unique name, watched, and looked at as a user would."""
+"""Pools in tests: made with a unique name, watched, and connected to as a client would."""
 
 import json
 import secrets
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from e2e import kube
-from e2e.sessions import circle
+from e2e.sessions import CLIENT, Session, circle
 
 SMALL: dict[str, Any] = {"resources": {"requests": {"cpu": "20m", "memory": "64Mi"}}}
 
@@ -53,10 +54,39 @@ class Pool:
         body = json.dumps({"spec": spec})
         kube.kubectl("patch", "strp", self.name, "--type=merge", f"--patch={body}")
 
+    def sessions(self) -> list[Session]:
+        """Sessions that connections have made."""
+        found = kube.items("strs", selector=f"podstream.dev/pool={self.name}")
+        return [Session(item["metadata"]["name"]) for item in found]
+
+    def endpoint(self) -> str:
+        """WHEP URL from outside the cluster."""
+        (found,) = [item for item in self.status["endpoints"] if item["protocol"] == "WHEP"]
+        url: str = found["url"]
+        return url
+
+    @contextmanager
+    def playing(self, *arguments: str) -> "Iterator[subprocess.Popen[str]]":
+        """The headless client as a process of this machine; ended on leaving."""
+        client = subprocess.Popen(
+            [CLIENT, "--url", self.endpoint(), "--json", *arguments],
+            env={"PATH": "/usr/bin:/bin"},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        with client:
+            try:
+                yield client
+            finally:
+                if client.poll() is None:
+                    client.terminate()
+                    client.communicate(timeout=20)
+
 
 @contextmanager
 def pool(**spec: Any) -> Iterator[Pool]:
-    """Apply a pool; delete it on leaving."""
+    """Apply a pool; delete it, and the sessions of its connections, on leaving."""
     made = Pool(f"p-{secrets.token_hex(3)}")
     template = {"circle": circle(frames=0), "access": {"mode": "Public"}, "pod": SMALL}
     template |= spec.pop("template", {})
@@ -72,3 +102,4 @@ def pool(**spec: Any) -> Iterator[Pool]:
         yield made
     finally:
         kube.delete("strp", made.name)
+        kube.kubectl("delete", "strs", "-l", f"podstream.dev/pool={made.name}")
