@@ -187,6 +187,8 @@ class Placement:
         claim = ticket.claim
         if claim is None:
             found = target.find()
+            if not isinstance(found, PoolRoute):
+                ticket.withdraw()  # a listener may have led to a pool before
             match found:
                 case None:
                     return "no session is there"

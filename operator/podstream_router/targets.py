@@ -11,7 +11,7 @@ from podstream_router.access import (
     holder_for,
     random_holder,
 )
-from podstream_router.errors import UnknownPool, UnknownSession
+from podstream_router.errors import SessionEnded, UnknownPool, UnknownSession
 from podstream_router.routes import (
     PoolRoute,
     RouteTable,
@@ -99,6 +99,8 @@ class PoolTarget:
             Refusal: the pool is gone, or not for this client.
         """
         session = self.own_session()
+        if session is not None and session.ended:
+            raise SessionEnded(f"{session.ended}: its token opens no new session of the pool")
         if session is not None:
             return session
         pool = self.routes.pool(self.key)

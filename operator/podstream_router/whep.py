@@ -183,7 +183,8 @@ class WhepHandlers:
                     target, attempt, ticket=ticket, protocol=_WHEP
                 )
             ticket.keep()
-        self._hints.send(seat.session.key)
+        if seat.claim is None:  # else there is no session yet; its creation is a hint of its own
+            self._hints.send(seat.session.key)
         logger.info(
             "connection bound",
             extra=about(seat.session.key, pod=seat.pod, connection=answer.connection),

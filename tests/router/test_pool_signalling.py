@@ -65,6 +65,21 @@ async def test_pool_takes_over_where_the_last_session_is_over(router: Harness) -
     assert len(warm.grants) == 1
 
 
+async def test_client_that_waits_for_a_pod_takes_a_session_that_comes_first(
+    router: Harness,
+) -> None:
+    pool = await Pool.create(router, **PUBLIC)
+    async with client_of(router) as client:
+        await until(lambda: metric(router.router, "pool_waiting") == 1)
+        _, agent, _ = await router.add(public=True, **PUBLIC)
+        Workload(agent)
+        assert await client.receive() is not None
+        assert metric(router.router, "pool_waiting") == 0
+        warm = await serving(pool)
+        assert not warm.assignments
+        assert len(agent.grants) == 1
+
+
 async def test_client_waits_for_a_pod_that_is_started_for_it(router: Harness) -> None:
     pool = await Pool.create(router, **PUBLIC)
     async with client_of(router) as client:

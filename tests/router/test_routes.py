@@ -189,7 +189,7 @@ def test_pod_that_stops_running_loses_its_flows_and_still_counts() -> None:
     assert gone == [pod]
     assert table.pod(pod.uid) is None
     assert table.pod_count == 0
-    assert list(table.pods_of_pool(pool.key)) == [pod.uid]
+    assert [item.uid for item in table.pods_of_pool(pool.key)] == [pod.uid]
     table.remove_pod(pod.uid)
     assert gone == [pod]
 
@@ -231,7 +231,7 @@ def test_provisional_session_gives_way_to_the_watch() -> None:
     assert found is not None
     assert (found.uid, found.client_address) == ("u1", "192.0.2.7")
     assert table.session_by_subject("u1") == found
-    assert len(list(table.sessions_of_pool(PoolKey("lab", "media")))) == 1
+    assert len(table.sessions_of_pool(PoolKey("lab", "media"))) == 1
     table.remove_provisional(provisional.key)
     assert table.session(provisional.key) == found
     table.remove_session(real.key)

@@ -348,7 +348,7 @@ async def test_pools_and_adoptions_follow_a_server_over_http() -> None:
         body["metadata"]["labels"] = {"podstream.dev/pool": "media"}
         body["metadata"]["annotations"] = {"podstream.dev/assignment": f"id-1/media-ab12c/{uid}"}
         made = await api.create("streamsessions", body)
-        await until(lambda: list(routes.sessions_of_pool(key)))
+        await until(lambda: routes.sessions_of_pool(key))
 
         def adopt(changed: dict[str, Any]) -> None:
             changed["metadata"]["labels"]["podstream.dev/session"] = "media-12345678"

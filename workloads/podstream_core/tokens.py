@@ -38,7 +38,8 @@ class TokenType(StrEnum):
     CONNECTION = "podstream-connection+jwt"
     """Router to agent: this client's connection. Audience: the pod."""
     CLIENT = "podstream-client+jwt"
-    """Client to router. Audience: the router; subject: the session's UID."""
+    """Client to router. Audience: the router; subject: UID of the session or pool that it opens, or
+    the id under which a router has assigned the session's pod."""
 
 
 CLIENT_AUDIENCE: Final = "podstream-router"

@@ -79,9 +79,7 @@ class Claims:
         try:
             yield ticket
         finally:
-            pod = ticket.close()
-            if pod is not None:
-                self._give_back(pod)
+            ticket.close()
 
     def forget_pod(self, pod: PodRoute) -> None:
         """The pod is gone."""
@@ -113,6 +111,12 @@ class Claims:
         self._queues.discard(ticket)
         self._limits.discard(ticket)
 
+    def give_back(self, pod: PodRoute) -> None:
+        """A pod was granted in vain."""
+        self._marks.forget(pod.uid)
+        if pod.pool_key is not None:
+            self._queues.look_soon(pod.pool_key)
+
     async def assign(self, ticket: Ticket, pool: PoolRoute, pod: PodRoute) -> Claim | None:
         """Assign a pod that was granted to a ticket; `None` where somebody else has it.
 
@@ -120,7 +124,7 @@ class Claims:
             PodFailed: the pods of this pool cannot serve its sessions.
         """
         if pod.pool_key != pool.key:  # the listener leads to another pool by now
-            self._give_back(pod)
+            self.give_back(pod)
             return None
         identity = self._assigner.identity_for(pod) or self._new_identity(pool)
         session = provisional_session(
@@ -170,8 +174,3 @@ class Claims:
     def _new_identity(self, pool: PoolRoute) -> Identity:
         key = new_session_key(pool, is_taken=lambda key: self._routes.session(key) is not None)
         return Identity(key, str(uuid.uuid4()))
-
-    def _give_back(self, pod: PodRoute) -> None:
-        self._marks.forget(pod.uid)
-        if pod.pool_key is not None:
-            self._queues.look_soon(pod.pool_key)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from podstream_core.api import PoolKey
-from podstream_router.claims.choice import plan_claims, take_census
+from podstream_router.claims.choice import count_in_use, idle_pods, plan_claims
 from podstream_router.claims.demand import Demand
 from podstream_router.claims.marks import Marks
 from podstream_router.claims.quota import RETRY_S
@@ -59,14 +59,14 @@ class Queues:
         return len(self._queues)
 
     def add(self, ticket: Ticket, pool: PoolRoute) -> None:
-        """Let a ticket wait for a pod of this pool; it may have one, or none, at once."""
+        """Let a ticket wait for a pod of this pool; it is told in the next turn of the loop."""
         if ticket.queue == pool.key:
             return
         self.discard(ticket)
         queue = self._queues.get(pool.key) or self._open(pool.key)
         bisect.insort(queue.tickets, ticket, key=lambda item: item.number)
         ticket.queue = pool.key
-        self._look(pool.key)
+        self.look_soon(pool.key)
 
     def discard(self, ticket: Ticket) -> None:
         """The ticket waits no longer."""
@@ -113,15 +113,21 @@ class Queues:
 
     def _serve(self, pool: PoolRoute, tickets: list[Ticket]) -> list[Ticket]:
         """Give pods to the first and refuse the hopeless; return those that wait on."""
-        census = take_census(
+        idle = idle_pods(
             pool,
-            pods=self._routes.pods_of_pool(pool.key).values(),
+            pods=self._routes.pods_of_owner(pool.uid),
             is_taken=self._marks.is_taken,
             is_resting=self._marks.is_resting,
-            has_ended=self._has_ended,
             salt=self._router,
         )
-        plan = plan_claims(pool, census=census, waiting=len(tickets))
+        in_use = 0
+        if len(tickets) > len(idle):
+            in_use = count_in_use(
+                self._routes.pods_of_pool(pool.key),
+                is_taken=self._marks.is_taken,
+                has_ended=self._has_ended,
+            )
+        plan = plan_claims(pool, idle=idle, in_use=in_use, waiting=len(tickets))
         for ticket in tickets:
             ticket.queue = None
         served = len(plan.granted)

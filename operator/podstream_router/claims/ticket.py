@@ -23,6 +23,9 @@ class Desk(Protocol):
     def leave(self, ticket: "Ticket") -> None:
         """The ticket waits no longer."""
 
+    def give_back(self, pod: PodRoute) -> None:
+        """A pod was granted in vain."""
+
     async def assign(self, ticket: "Ticket", pool: PoolRoute, pod: PodRoute) -> Claim | None:
         """Assign a pod that was granted to a ticket; `None` where somebody else has it."""
 
@@ -115,13 +118,18 @@ class Ticket:
             self._is_kept = True
             self._desk.keep(self._claim)
 
-    def close(self) -> PodRoute | None:
-        """The connection is over, or has what it wanted; the pod that was granted in vain."""
+    def withdraw(self) -> None:
+        """The connection does not want a pod of a pool any more, unless it has one."""
         self._desk.leave(self)
+        pod, self._granted = self._granted, None
+        if pod is not None:
+            self._desk.give_back(pod)
+
+    def close(self) -> None:
+        """The connection is over; a pod that it has and has not kept is ended."""
+        self.withdraw()
         if self._claim is not None and not self._is_kept:
             self._desk.release(
                 self._claim, reason="Abandoned", message="the client left before it was served"
             )
         self._claim = None
-        pod, self._granted = self._granted, None
-        return pod

@@ -1,6 +1,6 @@
 """Pods by UID, owner, pool and ICE digest."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 
 from podstream_core.api import PoolKey
 from podstream_core.ufrag import pod_digest
@@ -33,9 +33,13 @@ class Pods:
         """The running pod that an ICE user name fragment names."""
         return self._by_digest.get(digest)
 
-    def of_pool(self, pool: PoolKey) -> Mapping[str, PodRoute]:
-        """All pods that were started for a pool, by UID."""
-        return self._by_pool.get(pool)
+    def of_pool(self, pool: PoolKey) -> Collection[PodRoute]:
+        """All pods that were started for a pool."""
+        return self._by_pool.get(pool).values()
+
+    def of_owner(self, uid: str) -> Collection[PodRoute]:
+        """All pods of a controller."""
+        return self._by_owner.get(uid).values()
 
     def of_session(self, session: SessionRoute) -> PodRoute | None:
         """The newest running pod of a session.

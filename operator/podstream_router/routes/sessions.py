@@ -1,6 +1,6 @@
 """Sessions by key, listener, pool and token subject."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container
 from dataclasses import replace
 
 from podstream_core.api import PoolKey, SessionKey
@@ -41,9 +41,9 @@ class Sessions:
         # Two sessions can only share a subject where somebody has copied an annotation by hand.
         return min(found, key=lambda item: (item.created, item.key), default=None)
 
-    def of_pool(self, pool: PoolKey) -> Mapping[SessionKey, SessionRoute]:
+    def of_pool(self, pool: PoolKey) -> Collection[SessionRoute]:
         """The sessions of a pool's connections, ended ones too."""
-        return self._by_pool.get(pool)
+        return self._by_pool.get(pool).values()
 
     def living_in(self, namespace: str) -> int:
         """Sessions of a namespace that have not ended."""

@@ -5,7 +5,7 @@ one event loop, so each method is one atomic step: a reader never sees half of a
 died or is terminating is not in it.
 """
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable
 from contextlib import AbstractContextManager
 from typing import Final
 
@@ -51,9 +51,9 @@ class RouteTable:
         """The session that a client token with this subject opens."""
         return self._sessions.by_subject(subject)
 
-    def sessions_of_pool(self, pool: PoolKey) -> Iterable[SessionRoute]:
+    def sessions_of_pool(self, pool: PoolKey) -> Collection[SessionRoute]:
         """The sessions of a pool's connections, ended ones too."""
-        return self._sessions.of_pool(pool).values()
+        return self._sessions.of_pool(pool)
 
     def living_sessions(self, namespace: str) -> int:
         """Sessions of a namespace that have not ended."""
@@ -67,9 +67,13 @@ class RouteTable:
         """The oldest Public pool that names this listener and is not being deleted."""
         return self._pools.for_listener(name)
 
-    def pods_of_pool(self, pool: PoolKey) -> Mapping[str, PodRoute]:
-        """Pods that were started for a pool, in every state but ended, by UID."""
+    def pods_of_pool(self, pool: PoolKey) -> Collection[PodRoute]:
+        """Pods that were started for a pool, in every state but ended."""
         return self._pods.of_pool(pool)
+
+    def pods_of_owner(self, uid: str) -> Collection[PodRoute]:
+        """Pods whose controller is the session or pool with this UID, in every state but ended."""
+        return self._pods.of_owner(uid)
 
     def pod_for(self, session: SessionRoute) -> PodRoute | None:
         """The newest running pod of a session, also before the operator has adopted it."""

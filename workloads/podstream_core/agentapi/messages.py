@@ -54,11 +54,12 @@ class ConnectionGrant(ApiValue, frozen=True, kw_only=True):
     """Claims of a connection token: the router vouches for this client."""
 
     session_uid: str
+    """The id under which the pod was assigned (`podstream_core.assignment`)."""
     workload: str
     role: str
     protocol: Protocol
     holder: str
-    """Stable for one client: digest of its token, or random where access is public."""
+    """Stable for one client: digest of its token, or random where it shows none."""
     client_address: str = ""
     """For logs and status; never used for decisions."""
 
