@@ -3,9 +3,11 @@
 import hashlib
 import re
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from podstream_dev.shell import ROOT, DevError, cache_dir, capture, say, show, step, succeeds
 
@@ -52,6 +54,10 @@ def source_files() -> Iterator[Path]:
                 yield file
 
 
+KEPT_S: Final = 600
+"""Another checkout may be about to load what it has built."""
+
+
 def source_key() -> str:
     """Digest over names and contents of all sources."""
     digest = hashlib.sha256()
@@ -79,9 +85,9 @@ def build() -> list[Path]:
             continue
         with step(f"building image {image.tag}"):
             _build_one(image, archive)
-        for stale in cache.glob(f"{image.name}-*.tar"):
-            if stale != archive:
-                stale.unlink()
+        for other in cache.glob(f"{image.name}-*.tar"):
+            if time.time() - other.stat().st_mtime > KEPT_S:
+                other.unlink(missing_ok=True)
     return archives
 
 
