@@ -50,6 +50,7 @@ SPEC: Final = {
     "access": {"mode": "Public"},
     "pod": {"resources": SMALL, "labels": {LABEL: "session"}},
     "lingerSeconds": 0,
+    "startupTimeoutSeconds": 600,
 }
 
 

@@ -1,7 +1,9 @@
 """A WHEP client that notes when things happen; many of them run in one process."""
 
 import asyncio
+import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import TracebackType
@@ -10,8 +12,10 @@ from urllib.parse import urljoin
 
 import aiohttp
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
+from podstream_core.ufrag import parse_ufrag
 from podstream_workloads.circle.channel import LABEL
 from podstream_workloads.media import aiortc_private
 
@@ -52,6 +56,7 @@ class Player:
     headers: dict[str, str] = field(default_factory=dict)
     """Headers of the answer."""
     location: str = ""
+    answer: str = ""
     refusals: list[int] = field(default_factory=list)
     """Statuses that were answered before the session was there."""
 
@@ -85,11 +90,38 @@ class Player:
         """
         async with asyncio.timeout(timeout_s):
             self.times.asked = time.monotonic()
-            answer = await self._exchange(patient=patient)
-            await self._peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+            self.answer = await self._exchange(patient=patient)
+            await self._peer.setRemoteDescription(RTCSessionDescription(self.answer, "answer"))
             frame = await self.next_frame()
             self.times.frame = time.monotonic()
             return frame
+
+    async def watch(self, seconds: float) -> int:
+        """Decode for a while, or until the stream ends; how many frames there were."""
+        count = 0
+        with suppress(TimeoutError, MediaStreamError):
+            async with asyncio.timeout(seconds):
+                while True:
+                    await self.next_frame()
+                    count += 1
+        return count
+
+    @property
+    def pod_digest(self) -> str:
+        """Which pod the media come from, by the answer's ICE user name fragment.
+
+        The pod makes the fragment from its UID, and its media are accepted only from the peer
+        that proves to know the password beside it.
+        """
+        found = re.search(r"(?m)^a=ice-ufrag:(\S+)\s*$", self.answer)
+        target = parse_ufrag(found[1]) if found else None
+        assert target is not None, f"the answer names no pod: {self.answer[:400]}"
+        return target.pod_digest
+
+    @property
+    def session(self) -> str:
+        """Name of the session that a pool's connection was given."""
+        return self.headers.get("Podstream-Session", "").partition("/")[2]
 
     async def next_frame(self) -> VideoFrame:
         """The next decoded frame. Raises aiortc's MediaStreamError where the stream has ended."""

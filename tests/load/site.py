@@ -1,5 +1,6 @@
 """The installation that load is put on: the cluster of the environment, with the chart in it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,8 +9,8 @@ from pathlib import Path
 from typing import Final, Self
 
 NAMESPACE: Final = "podstream"
-_EXTERNAL_URL: Final = (
-    '{.spec.template.spec.containers[0].env[?(@.name=="PODSTREAM_EXTERNAL_URL")].value}'
+_ADVERTISED: Final = (
+    '{.spec.template.spec.containers[0].env[?(@.name=="PODSTREAM_MEDIA_ADVERTISE")].value}'
 )
 
 
@@ -28,7 +29,7 @@ class Site:
         """Read the environment; exits with the reason where there is no installation."""
         try:
             kubectl("rollout", "status", "deploy", "--timeout=60s")
-            url = kubectl("get", "deploy", "podstream-operator", "-o", f"jsonpath={_EXTERNAL_URL}")
+            url = _operator_variable("PODSTREAM_EXTERNAL_URL")
         except (OSError, subprocess.CalledProcessError) as error:
             words = getattr(error, "stderr", "") or str(error)
             sys.exit(f"no podstream on the cluster of $KUBECONFIG: {words.strip()}")
@@ -54,3 +55,24 @@ def kubectl(*arguments: str) -> str:
         timeout=120,
     )
     return done.stdout
+
+
+def signalling_address() -> tuple[str, int]:
+    """The signalling listener as clients outside the cluster reach it."""
+    return _split(_operator_variable("PODSTREAM_SIGNALLING_ADDRESS"))
+
+
+def media_address() -> tuple[str, int]:
+    """The media port as clients outside the cluster reach it."""
+    text = kubectl("get", "deploy", "podstream-router", "-o", f"jsonpath={_ADVERTISED}")
+    return _split(json.loads(text)[0])
+
+
+def _operator_variable(name: str) -> str:
+    path = f'{{.spec.template.spec.containers[0].env[?(@.name=="{name}")].value}}'
+    return kubectl("get", "deploy", "podstream-operator", "-o", f"jsonpath={path}")
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host, int(port)

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from load.meter import MIB, Meter
 from load.quantiles import Quantiles
-from scale.meter import MIB, Meter
 from testcluster.audit import Request
 
 STEPS = 5

@@ -25,10 +25,10 @@ from load.kube import (
     session_body,
     session_marks,
 )
+from load.meter import metering
 from load.quantiles import Quantiles, machine
 from podstream_core.names import SESSION_PLURAL
 from scale.figures import Report, counted, linearity
-from scale.meter import metering
 from scale.stage import NAMESPACE, OPERATOR_USER, Stage, running_stage
 from testcluster import audit
 

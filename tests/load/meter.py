@@ -1,6 +1,7 @@
-"""What a process takes: memory and CPU, sampled every second."""
+"""What a process takes: memory, CPU and descriptors, sampled at intervals."""
 
 import asyncio
+import statistics
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -25,6 +26,8 @@ class Sample:
     """CPU time since its start, user and system."""
     sessions: int
     """How many sessions were settled then."""
+    descriptors: int
+    """Open files and sockets."""
 
 
 @dataclass
@@ -32,7 +35,7 @@ class Meter:
     """Samples of one process, oldest first."""
 
     process: psutil.Process
-    settled: Callable[[], int]
+    settled: Callable[[], int] = lambda: 0
     samples: list[Sample] = field(default_factory=list)
 
     def look(self) -> Sample:
@@ -40,13 +43,23 @@ class Meter:
         with self.process.oneshot():
             times = self.process.cpu_times()
             rss = self.process.memory_info().rss
-        sample = Sample(time.monotonic(), rss, times.user + times.system, self.settled())
+            descriptors = self.process.num_fds()
+        cpu_s = times.user + times.system
+        sample = Sample(time.monotonic(), rss, cpu_s, self.settled(), descriptors)
         self.samples.append(sample)
         return sample
 
     def peak_mib(self) -> float:
         """Largest resident memory, MiB."""
         return max(sample.rss for sample in self.samples) / MIB
+
+    def slope_mib_per_min(self, *, since: float = 0.0) -> float:
+        """Growth of the memory behind a moment, by least squares over its samples."""
+        within = [sample for sample in self.samples if sample.at >= since]
+        found = statistics.linear_regression(
+            [sample.at / 60 for sample in within], [sample.rss / MIB for sample in within]
+        )
+        return found.slope
 
     def cores(self, *, since: float = 0.0, until: float = float("inf")) -> float:
         """CPU seconds per second between two moments."""
@@ -73,14 +86,16 @@ class Meter:
 
 
 @asynccontextmanager
-async def metering(pid: int, *, settled: Callable[[], int]) -> AsyncIterator[Meter]:
+async def metering(
+    pid: int, *, settled: Callable[[], int] = lambda: 0, interval_s: float = INTERVAL_S
+) -> AsyncIterator[Meter]:
     """Sample a process until the end of the block."""
     meter = Meter(psutil.Process(pid), settled)
     meter.look()
 
     async def work() -> None:
         while True:
-            await asyncio.sleep(INTERVAL_S)
+            await asyncio.sleep(interval_s)
             meter.look()
 
     task = asyncio.create_task(work(), name="meter")
