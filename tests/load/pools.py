@@ -32,11 +32,19 @@ class Pool:
         return found
 
     async def filled(self, count: int) -> None:
-        """Wait until so many pods are idle and ready, and no session's pod is left."""
+        """Wait until so many pods are idle, by the pool's status and by the kubelet's probe."""
         await self.pools.wait(
             lambda: self.status.get("warm", 0) >= count and not self.status.get("inUse", 0),
-            what=f"{count} idle pods of {self.name} ({self.status})",
+            what=f"{count} idle pods of {self.name}",
             timeout_s=_FILL_TIMEOUT_S,
+        )
+        await self.pods.wait(
+            lambda: self._ready() >= count, what=f"{count} ready pods", timeout_s=_FILL_TIMEOUT_S
+        )
+
+    def _ready(self) -> int:
+        return sum(
+            "Ready" in moments and DELETED not in moments for moments in self.pods.moments.values()
         )
 
     def origins(self, sessions: Follower, chosen: Iterable[str]) -> dict[str, int]:
