@@ -23,7 +23,7 @@ from podstream_operator.cluster.cache import Uids
 from podstream_operator.errors import ConfigError
 from podstream_operator.facts import AgentRefusal, AgentUnreachable, PodFacts, SecretFacts
 from podstream_operator.keys import load_keys
-from podstream_operator.poller import PollSchedule
+from podstream_operator.poller import PollSchedule, tick_s
 from podstream_operator.resources import build_access_secret
 from podstream_operator.settings import OperatorSettings
 from podstream_operator.status import merge_patch
@@ -213,6 +213,13 @@ def test_object_that_is_gone_from_the_lists_is_not_waited_for() -> None:
     dog.listed("pod", namespace="media", versions=["5"], now=60)
     dog.watched("pod", body=watched(5))
     assert dog.behind_s(now=1000) == 0
+
+
+@pytest.mark.parametrize(
+    ("sessions", "seconds"), [(0, 0.25), (100, 0.25), (2500, 1.0), (5000, 2.0), (50_000, 2.0)]
+)
+def test_many_sessions_are_gone_through_less_often(sessions: int, seconds: float) -> None:
+    assert tick_s(sessions) == seconds
 
 
 def test_live_sessions_are_polled_at_a_bounded_rate() -> None:
