@@ -1,38 +1,23 @@
 """API writes of one session's whole life, counted from the API server's audit log by user."""
 
-import json
-import os
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-from e2e import kube
+from e2e import audit, kube
 from e2e.sessions import circle, session
-
-AUDIT_LOG = os.environ.get("PODSTREAM_AUDIT_LOG")
-WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 
 
 def writes_by_podstream(name: str) -> Counter[str]:
     """Writes of podstream's service accounts to objects that carry the session's name."""
-    counted: Counter[str] = Counter()
-    assert AUDIT_LOG is not None
-    for line in Path(AUDIT_LOG).read_text().splitlines():
-        event = json.loads(line)
-        user = event["user"]["username"]
-        if event["verb"] not in WRITES or not user.startswith("system:serviceaccount:podstream:"):
-            continue
-        target = event.get("objectRef", {})
-        if target.get("resource") == "events" or not (target.get("name") or "").startswith(name):
-            continue
-        code = event.get("responseStatus", {}).get("code", 0)
-        sub = f"/{target['subresource']}" if target.get("subresource") else ""
-        counted[f"{event['verb']} {target['resource']}{sub} {code}"] += 1
-    return counted
+    return Counter(
+        f"{write.verb} {write.resource} {write.code}"
+        for write in audit.writes()
+        if write.resource != "events" and write.name.startswith(name)
+    )
 
 
-@pytest.mark.skipif(AUDIT_LOG is None, reason="this cluster's audit log is not readable from here")
+@pytest.mark.skipif(audit.LOG is None, reason="this cluster's audit log is not readable from here")
 @pytest.mark.parametrize(
     ("built_in", "budget"),
     [
