@@ -149,7 +149,7 @@ class Actor:
             case DeleteSession():
                 uid = session.metadata.uid
                 await self._kube.delete_session(namespace, session.metadata.name, uid=uid)
-                self._cache.drop_session(session.key, uid=uid)
+                self._cache.bury_session(session.key, uid=uid)
 
     async def _create_session_pod(
         self, action: CreatePod, *, session: StreamSession, sight: Sight

@@ -52,7 +52,7 @@ class EventSink:
         if kind == DELETED:
             metadata = body["metadata"]
             key = SessionKey(metadata["namespace"], metadata["name"])
-            self._cache.drop_session(key, uid=metadata["uid"])
+            self._cache.bury_session(key, uid=metadata["uid"])
             self._touch(Touched(pool=_pool_of(body)))
             return
         changed = self._cache.put_session(body, now=self._clock.now())

@@ -142,6 +142,25 @@ def test_session_made_anew_is_another_one() -> None:
     assert frames(cache) == 11
 
 
+def test_late_event_does_not_bring_a_deleted_session_back() -> None:
+    """The operator deleted such a session once more: a write for nothing, answered by 404."""
+    cache = Cache()
+    cache.put_session(body(10), now=START)
+    cache.bury_session(KEY, uid=UID)
+    assert cache.put_session(body(11), now=START) is None
+    assert len(cache) == 0
+    cache.put_session(body(12, uid="new"), now=START)
+    assert frames(cache) == 12
+
+
+def test_session_that_a_list_missed_may_come_back() -> None:
+    cache = Cache()
+    cache.put_session(body(10), now=START)
+    cache.drop_session(KEY, uid=UID)
+    cache.put_session(body(10), now=START)
+    assert frames(cache) == 10
+
+
 def test_unreadable_session_is_left_out() -> None:
     cache = Cache()
     broken = body(1)

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -24,6 +24,10 @@ logger = logging.getLogger(__name__)
 
 _Key = TypeVar("_Key", SessionKey, PoolKey)
 _Object = TypeVar("_Object", StreamSession, StreamPool)
+
+
+GONE_KEPT: Final = 10_000
+"""A megabyte; events are late by seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,9 @@ class Cache:
         self._sessions: dict[SessionKey, CachedSession] = {}
         self._pods: dict[SessionKey, dict[str, PodFacts]] = defaultdict(dict)
         self._pools: dict[PoolKey, CachedPool] = {}
+        self._gone_sessions: dict[str, None] = {}
+        """UIDs of sessions that were deleted, oldest first: the watch may still bring older events
+        of them, which would make them known, and deleted, once more."""
         self._pool_sessions: dict[PoolKey, set[SessionKey]] = defaultdict(set)
         self._pool_pods: dict[PoolKey, dict[str, PodFacts]] = defaultdict(dict)
 
@@ -76,11 +83,13 @@ class Cache:
         return len(self._sessions)
 
     def put_session(self, body: Body, *, now: datetime) -> SessionKey | None:
-        """Take over a session's body; its key, or `None` where the body cannot be read."""
+        """Take over a session's body; its key, or `None` where it is unreadable or was deleted."""
         key = SessionKey(body["metadata"]["namespace"], body["metadata"]["name"])
         known = self._sessions.get(key)
         if known is not None and _is_same(body, known.session):
             return key
+        if body["metadata"].get("uid") in self._gone_sessions:
+            return None
         session = _read(StreamSession, body)
         if session is None:
             return None
@@ -110,6 +119,13 @@ class Cache:
                 del pods[pod.uid]
             if not pods:
                 del self._pods[key]
+
+    def bury_session(self, key: SessionKey, *, uid: str) -> None:
+        """Forget a session that is certain never to come back: its deletion was seen or made."""
+        self._gone_sessions[uid] = None
+        if len(self._gone_sessions) > GONE_KEPT:
+            del self._gone_sessions[next(iter(self._gone_sessions))]
+        self.drop_session(key, uid=uid)
 
     def put_pool(self, body: Body) -> PoolKey | None:
         """Take over a pool's body; its key, or `None` where the body cannot be read."""
