@@ -1,10 +1,12 @@
+import asyncio
 from typing import Any
 
 import aiohttp
 import pytest
 
+from podstream_core.assignment import AssignedPod
 from podstream_core.tokens import CLIENT_AUDIENCE, TokenType
-from router.harness import Harness, until
+from router.harness import Harness, session_route, until
 from router.pools import OFFER, SDP, Pool, Reply
 
 FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
@@ -83,6 +85,27 @@ async def test_operators_token_of_a_connections_session_opens_it_too(
     pool.agents[0].connections.clear()
     second = await pool.connect(http, token=router.token(session))
     assert second.session == first.session
+
+
+async def test_session_that_another_replica_has_made_is_waited_for(
+    router: Harness, http: aiohttp.ClientSession
+) -> None:
+    pool = await Pool.create(router, warm=2)
+    agent, unused = pool.agents
+    agent.session_uid = "made elsewhere"
+    token = pool_token(pool, subject="made elsewhere")
+    coming_back = asyncio.create_task(pool.connect(http, token=token))
+    await asyncio.sleep(0.05)
+    assert not coming_back.done()
+    pod = pool.pods[0]
+    assigned = AssignedPod("made elsewhere", pod.name, pod.uid)
+    router.router.routes.upsert_session(
+        session_route("media-1a2b3c4d", public=True, pool="media", assigned=assigned)
+    )
+    reply = await coming_back
+    assert reply.session == "lab/media-1a2b3c4d"
+    assert len(agent.grants) == 1
+    assert not unused.assignments
 
 
 async def test_client_without_the_token_does_not_get_another_ones_place(
