@@ -79,13 +79,17 @@ def inside(port: int) -> int:
 
 def test_router_is_open_on_what_it_serves() -> None:
     spec = policy("podstream-router")
-    (rule,) = spec["ingress"]
-    assert "from" not in rule
-    assert rule["ports"] == [
+    everyone, replicas = spec["ingress"]
+    assert "from" not in everyone
+    assert everyone["ports"] == [
         *(tcp(inside(row.port)) for row in ports.LISTENERS if row.protocol != "media"),
         {"port": 3478, "protocol": "UDP"},
     ]
-    assert tcp(ports.ROUTER_ADMIN_PORT) not in rule["ports"]
+    assert tcp(ports.ROUTER_ADMIN_PORT) not in everyone["ports"]
+    assert replicas == {
+        "from": [{"podSelector": peer("router")["podSelector"]}],
+        "ports": [tcp(ports.ROUTER_ADMIN_PORT)],
+    }
 
 
 def test_operator_hears_routers() -> None:

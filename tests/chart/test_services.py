@@ -165,3 +165,17 @@ def test_aliases_lead_to_their_listeners() -> None:
 def test_an_alias_of_no_listener_is_refused() -> None:
     with pytest.raises(HelmRefused, match=r"router\.aliases: old leads to listener nowhere"):
         render("default", 'router.aliases=[{"name":"old","port":1,"listener":"nowhere"}]')
+
+
+@every_set
+def test_replicas_find_each_other_also_while_they_start_and_stop(values: str) -> None:
+    manifests = render(values)
+    router = one(manifests, "Deployment", "podstream-router")
+    host, _, port = environment(manifests, "podstream-router")["PODSTREAM_PEERS"].rpartition(":")
+    name, namespace, _ = host.split(".")
+    service = one(manifests, "Service", name)
+    assert service["metadata"]["namespace"] == namespace
+    spec = service["spec"]
+    assert (spec["clusterIP"], spec["publishNotReadyAddresses"]) == ("None", True)
+    assert spec["selector"] == router["spec"]["selector"]["matchLabels"]
+    assert int(port) == ROUTER_ADMIN_PORT

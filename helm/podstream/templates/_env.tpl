@@ -42,6 +42,8 @@
   value: {{ include "podstream.mediaAdvertise" . | quote }}
 - name: PODSTREAM_OPERATOR_URL
   value: {{ printf "http://%s:8081" (include "podstream.operator.host" .) | quote }}
+- name: PODSTREAM_PEERS
+  value: {{ printf "%s:8082" (include "podstream.router.peersHost" .) | quote }}
 - name: PODSTREAM_HOLD_TIMEOUT_SECONDS
   value: {{ .Values.router.holdTimeoutSeconds | quote }}
 - name: PODSTREAM_DRAIN_SECONDS

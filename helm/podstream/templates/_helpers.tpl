@@ -16,6 +16,11 @@
 {{ include "podstream.router.name" . }}.{{ .Release.Namespace }}.svc
 {{- end -}}
 
+{{/* Every address of the name is one replica, ready or not. */}}
+{{- define "podstream.router.peersHost" -}}
+{{ include "podstream.router.name" . }}-peers.{{ .Release.Namespace }}.svc
+{{- end -}}
+
 {{- define "podstream.operator.serviceAccountName" -}}
 {{- if .Values.rbac.create -}}
 {{ include "podstream.operator.name" . }}
