@@ -1,0 +1,202 @@
+"""Streams that are older than the router replica that carries them.
+
+Clients are stock aiortc: they check consent every four to six seconds, and nothing else in their
+packets says to whom these belong.
+"""
+
+import itertools
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from e2e import kube
+from e2e.processes import processes_of_named_pod
+from e2e.sessions import Session, circle, session
+
+ROOT = Path(__file__).parents[2]
+CLIENT = Path(__file__).with_name("whep_stock_client.py")
+DEPLOYMENT = "deploy/podstream-router"
+SELECTOR = "app.kubernetes.io/component=router"
+GAP_S = 3.0
+"""Bound of the time without a frame. A client sends a consent check every four to six seconds; what
+dies right after one is not replaced by checks alone in less than four."""
+
+
+def upgrade(**values: int) -> None:
+    """Change values of the installation and wait until it is as they say."""
+    settings = [f"router.{name}={value}" for name, value in values.items()]
+    command = ["helm", "upgrade", "podstream", str(ROOT / "helm/podstream"), "--reuse-values"]
+    command += ["--namespace", kube.NAMESPACE, "--wait", "--timeout", "120s"]
+    subprocess.run(
+        [*command, "--set", ",".join(settings)], check=True, capture_output=True, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def _two() -> Iterator[None]:
+    found = kube.get("deployment", "podstream-router")
+    assert found is not None
+    upgrade(replicas=2)
+    yield
+    upgrade(replicas=found["spec"]["replicas"])
+
+
+@pytest.fixture
+def replicas(_two: None) -> list[str]:
+    """Names of two ready routers that know each other."""
+
+    def settled() -> list[str]:
+        names = running()
+        peers = [figure(name, "podstream_router_peers") for name in names]
+        return names if peers == [1.0, 1.0] else []
+
+    kube.kubectl("rollout", "status", DEPLOYMENT, "--timeout=120s")
+    return kube.until(settled, what="two routers that know each other")
+
+
+def running() -> list[str]:
+    """Routers that are not ending."""
+    return [
+        pod["metadata"]["name"]
+        for pod in kube.items("pods", selector=SELECTOR)
+        if not pod["metadata"].get("deletionTimestamp") and pod["status"]["phase"] == "Running"
+    ]
+
+
+def figure(pod: str, name: str) -> float:
+    """A figure of a router; 0 where it has none, or does not answer."""
+    read = "import urllib.request as r;print(r.urlopen('http://127.0.0.1:8082/metrics').read().decode())"
+    try:
+        text = kube.kubectl("exec", pod, "--", "python", "-c", read)
+    except kube.Refused:
+        return 0.0
+    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    return float(found.group(1)) if found else 0.0
+
+
+def carrier() -> str:
+    """The router that has the media flow."""
+    flows = 'podstream_router_media_flows{state="confirmed"}'
+
+    def find() -> str | None:
+        return next((name for name in running() if figure(name, flows) > 0), None)
+
+    found = kube.until(find, what="a router that carries media")
+    assert found is not None
+    return found
+
+
+class Viewer:
+    """A stock client that watches a session to its end."""
+
+    def __init__(self, made: Session) -> None:
+        self._made = made
+        environment = {**os.environ, "PODSTREAM_CLIENT_TOKEN": made.token()}
+        self._process = subprocess.Popen(
+            # -P: a module here has the name of one that the client needs.
+            [sys.executable, "-P", str(CLIENT), made.endpoint()],
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def wait_for_check(self) -> None:
+        """Return right after the client has sent a consent check."""
+        stderr = self._process.stderr
+        assert stderr is not None
+        words = [next(stderr).strip()]
+        while words[-1] != "connected":
+            words.append(next(stderr).strip())
+        # The first ones are those that connect.
+        began = time.monotonic()
+        while next(stderr).strip() != "checked" or time.monotonic() < began + 3:
+            pass
+
+    def longest_gap_s(self, *, since: float) -> float:
+        """Longest time without a frame after a moment (Unix time), once the session is over."""
+        out, err = self._process.communicate(timeout=150)
+        assert self._process.returncode == 0, err
+        frames = [since, *(at for at in json.loads(out)["frames"] if at > since)]
+        assert len(frames) > 30, f"frames do not go on: {err}"
+        longest: float = max(later - earlier for earlier, later in itertools.pairwise(frames))
+        return longest
+
+    def end(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.communicate()
+
+
+@contextmanager
+def watched(frames: int, prefix: str) -> Iterator[tuple[Session, Viewer]]:
+    """A session that a stock client watches."""
+    workload = circle(frames=frames, ball={"color": "#00ff00"})
+    with session({"circle": workload}, prefix=prefix) as made:
+        made.wait_phase("Ready")
+        viewer = Viewer(made)
+        try:
+            made.wait_phase("Connected")
+            yield made, viewer
+        finally:
+            viewer.end()
+
+
+def assert_complete(made: Session, *, frames: int) -> None:
+    made.wait_phase("Completed", timeout_s=90)
+    assert made.circle["framesScored"] == frames
+    assert made.circle["rmsePx"] < 2
+    assert made.status["results"]["final"] is True
+
+
+def test_stream_goes_on_when_its_router_is_deleted_at_once(replicas: list[str]) -> None:
+    with watched(450, "forced") as (made, viewer):
+        first = carrier()
+        viewer.wait_for_check()
+        began = time.time()
+        kube.kubectl("delete", "pod", first, "--grace-period=0", "--force")
+        gap_s = viewer.longest_gap_s(since=began)
+        print(f"\nrouter deleted at once: {gap_s:.2f} s without a frame")
+        assert_complete(made, frames=450)
+    assert gap_s < GAP_S
+
+
+def test_stream_goes_on_when_its_router_crashes(replicas: list[str]) -> None:
+    with watched(450, "crash") as (made, viewer):
+        first = carrier()
+        processes = processes_of_named_pod(first)
+        if not processes:
+            pytest.skip("the pod's processes are not visible from this machine")
+        viewer.wait_for_check()
+        began = time.time()
+        os.kill(processes[0], signal.SIGKILL)
+        gap_s = viewer.longest_gap_s(since=began)
+        print(f"\nrouter crashed: {gap_s:.2f} s without a frame")
+        assert_complete(made, frames=450)
+    assert gap_s < GAP_S
+
+
+def test_rolling_restart_loses_no_stream(replicas: list[str]) -> None:
+    with ExitStack() as stack:
+        watching = [stack.enter_context(watched(750, f"roll{index}")) for index in range(2)]
+        began = time.time()
+        kube.kubectl("rollout", "restart", DEPLOYMENT)
+        kube.kubectl("rollout", "status", DEPLOYMENT, "--timeout=120s")
+        gaps = []
+        for made, viewer in watching:
+            gaps.append(viewer.longest_gap_s(since=began))
+            assert_complete(made, frames=750)
+        print(
+            "\nrolling restart: " + ", ".join(f"{gap:.2f}" for gap in gaps) + " s without a frame"
+        )
+    assert max(gaps) < GAP_S
+    assert not set(replicas) & set(running())
