@@ -68,6 +68,7 @@ async def test_holder_is_busy_while_it_streams_and_comes_back_when_it_has_gone(
         pytest.param(b"GET / HTTP/1.1\r\n", "BadPreamble", id="http"),
         pytest.param(b"\x16\x03\x01\xff\xfe\n", "BadPreamble", id="binary"),
         pytest.param(b"[]\n", "BadPreamble", id="no-object"),
+        pytest.param(b'{"x": ' + b"[" * 8000 + b"\n", "BadPreamble", id="deep"),
         pytest.param(b'{"token": 3}\n', "BadPreamble", id="no-text"),
         pytest.param(b'{"token": "a.b.c"}\n', "InvalidToken", id="no-token"),
         pytest.param(b"x" * 8192, "BadPreamble", id="oversize"),

@@ -235,6 +235,8 @@ async def test_session_that_has_just_ended_gives_way_to_the_next(router: Harness
         pytest.param(b'{"type": "answer", "sdp": 7}\n', id="sdp-is-a-number"),
         pytest.param(b'{"type": "answer", "sdp": "v=0"}\n', id="sdp-is-malformed"),
         pytest.param(b"\xff\xfe\n", id="not-utf8"),
+        pytest.param(b"[" * 60_000 + b"\n", id="deep-arrays"),
+        pytest.param(b'{"type": ' + b'{"a":' * 12_000 + b"\n", id="deep-objects"),
         pytest.param(b"a" * 100_000, id="endless-line"),
     ],
 )

@@ -66,7 +66,8 @@ async def pump(
 def _message_of(line: bytes) -> Message:
     try:
         message = msgspec.json.decode(line, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        # RecursionError: brackets within brackets, thousands deep.
         raise LineError("a line is no JSON object") from error
     if "type" not in message:
         raise LineError("a message has no type")

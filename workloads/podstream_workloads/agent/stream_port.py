@@ -147,7 +147,7 @@ class StreamPort:
             raise Refusal(408, "TooSlow", message) from error
         try:
             return msgspec.json.decode(line, type=StreamPreamble).token
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise Refusal(400, "BadPreamble", f"the first line cannot be read: {error}") from error
 
 

@@ -107,7 +107,12 @@ class Player:
         Raises:
             ValueError: the answer is not usable.
         """
-        await self._peer.setRemoteDescription(_without_candidates(answer))
+        try:
+            await self._peer.setRemoteDescription(_without_candidates(answer))
+        except Exception as error:
+            # aiortc raises whatever its parser stumbles over; the answer is the client's.
+            cause = str(error) or type(error).__name__
+            raise ValueError(f"the answer cannot be used: {cause}") from error
         self._spawn(self._watch_connect())
 
     async def close(self) -> None:

@@ -80,7 +80,7 @@ class SignallingChannel:
 def _parse(line: bytes) -> dict[str, object]:
     try:
         message = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SignallingError(f"not JSON: {line[:80]!r}") from error
     if not isinstance(message, dict):
         raise SignallingError(f"not a JSON object: {line[:80]!r}")
