@@ -184,12 +184,11 @@ class FlowTable:
         flow.transactions.clear()
         self.confirmed[flow.source] = flow
 
-    def contest(self, source: Address, *, now: float) -> None:
-        """Another replica has taken the flow of this address over."""
-        flow = self.confirmed.get(source)
-        if flow is not None:
-            flow.contested_at = now
-            flow.active = False
+    @staticmethod
+    def contest(flow: Flow, *, now: float) -> None:
+        """Another replica has taken this flow over."""
+        flow.contested_at = now
+        flow.active = False
 
     def _settle(self, flow: Flow, contested_at: float, now: float) -> None:
         """Decide who a contested flow belongs to: where its client is heard."""

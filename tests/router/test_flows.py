@@ -195,7 +195,7 @@ def test_flow_that_another_replica_took_over_stays_only_where_its_client_is_hear
     returned: list[Flow] = []
     clock.table.on_return = returned.append
     flow.active = True
-    clock.table.contest(flow.source, now=clock.now)
+    clock.table.contest(flow, now=clock.now)
     clock.after(CONTESTED_GRACE_S / 2)
     # What was still on its way proves nothing.
     flow.active = True
@@ -209,8 +209,3 @@ def test_flow_that_another_replica_took_over_stays_only_where_its_client_is_hear
         assert (returned, clock.closed) == ([flow], [])
     else:
         assert (returned, clock.closed) == ([], [(("1.1.1.1", 5), "superseded")])
-
-
-def test_contest_of_an_unknown_address_changes_nothing(clock: Clock) -> None:
-    clock.table.contest(("9.9.9.9", 9), now=clock.now)
-    assert len(clock.table) == 0

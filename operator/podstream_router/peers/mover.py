@@ -45,7 +45,7 @@ class Mover:
         self.results: Counter[Moved] = Counter()
 
     def move(self, flow: Flow) -> None:
-        """Tell the pod soon. Flows are bounded, and so is this queue: none is queued twice."""
+        """Tell the pod soon. Flows are bounded and each is moved at most once a second."""
         self._queue.put_nowait(flow)
 
     async def run(self) -> None:

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from podstream_router.flows import Address, CloseReason, Flow, FlowTable
 from podstream_router.peers.group import PeerGroup
-from podstream_router.peers.messages import FlowEntry, Seal
+from podstream_router.peers.messages import FlowEntry, Seal, Source
 from podstream_router.peers.mover import MoveMedia, Mover
 from podstream_router.peers.outbox import OwnFlows
 from podstream_router.peers.table import AnnouncedFlows
@@ -56,6 +56,8 @@ class Sharing:
         self._announced = AnnouncedFlows(max_flows=max_flows)
         self._mover = Mover(move, on_refused=self._refused)
         self._table: FlowTable | None = None
+        self._flows: dict[Source, Flow] = {}
+        """Confirmed flows by what peers call them; an IPv6 address has more parts in the table."""
         self.group = PeerGroup(
             names,
             http=http,
@@ -91,6 +93,7 @@ class Sharing:
     def opened(self, flow: Flow, *, taken_from: str = "") -> None:
         """A flow was confirmed by its pod, or taken over from a peer: then its pod is told."""
         key = flow.source[:2]
+        self._flows[key] = flow
         self._own.flows[key] = FlowEntry(*key, flow.ufrag, taken_from)
         self.group.note(key)
         if taken_from:
@@ -103,18 +106,18 @@ class Sharing:
         """
         if reason != "shutdown":
             key = flow.source[:2]
+            self._flows.pop(key, None)
             self._own.flows.pop(key, None)
             self.group.note(key)
 
     # -- what peers do with our flows --------------------------------------------------------------
 
     def _on_news(self, entries: list[FlowEntry]) -> None:
-        if self._table is None:
-            return
         now = self._clock()
         for entry in entries:
-            if entry.taken_from == self._own.name and entry.source in self._own.flows:
-                self._table.contest(entry.source, now=now)
+            flow = self._flows.get(entry.source)
+            if flow is not None and entry.taken_from == self._own.name:
+                FlowTable.contest(flow, now=now)
 
     def _take_back(self, flow: Flow) -> None:
         """A peer has taken a flow over, but its client still sends here."""
