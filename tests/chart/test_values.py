@@ -198,3 +198,24 @@ def test_notes_name_the_next_commands() -> None:
         "kubectl -n streams get streamsessions -o wide",
     ]
     assert "externalUrl is not set" in notes
+
+
+@pytest.mark.parametrize(
+    ("settings", "warns"),
+    [
+        pytest.param(["router.replicas=1"], False, id="one"),
+        pytest.param(["router.replicas=2"], True, id="two-behind-hidden-addresses"),
+        pytest.param(
+            ["router.replicas=2", "router.service.externalTrafficPolicy=Local"], False, id="local"
+        ),
+        pytest.param(["router.replicas=2", "router.service.type=ClusterIP"], False, id="inside"),
+    ],
+)
+def test_notes_warn_of_replicas_that_cannot_tell_clients_apart(
+    settings: list[str], *, warns: bool
+) -> None:
+    options = [word for setting in settings for word in ("--set", setting)]
+    notes = run_helm(
+        "install", "podstream", str(CHART), "--namespace", "streams", "--dry-run=client", *options
+    ).split("NOTES:")[1]
+    assert ("externalTrafficPolicy is Cluster" in notes) is warns
