@@ -10,6 +10,7 @@ network namespace  etcd, API server, controllers, scheduler   (testcluster, 0 no
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ PODS_PER_NODE: Final = 250
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _CHART: Final = _ROOT / "helm" / "podstream"
+_RIGHTS: Final = ("ServiceAccount", "Role", "RoleBinding")
 _STAGES: Final = Path(__file__).with_name("kwok-stages.yaml")
 _SCRIPTS: Final = Path(sys.executable).parent
 _TOKEN_LIFETIME: Final = "24h"  # longer than any run
@@ -143,9 +145,11 @@ def _install(stage: Stage) -> None:
     """CRDs, the chart's RBAC, keys, and a kubeconfig with the operator's own token."""
     kubectl = stage.cluster.kubectl
     kubectl("apply", "--server-side", "-f", _CHART / "crds")
-    kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=20s")
+    established = ("wait", "crd", "--all", "--for=condition=Established", "--timeout=5s")
+    wait_until(lambda: kubectl.succeeds(*established), what="the CRDs", timeout_s=60)
     kubectl("create", "namespace", NAMESPACE)
-    kubectl.apply(_template(kubectl.binaries, "rbac.yaml"))
+    rights = [item for item in _chart(kubectl.binaries) if item["kind"] in _RIGHTS]
+    kubectl.apply(yaml.safe_dump_all(rights))
     wait_until(
         lambda: kubectl.succeeds("-n", NAMESPACE, "get", "serviceaccount", "default"),
         what="the namespace's service account",
@@ -213,9 +217,10 @@ def _node(index: int) -> dict[str, Any]:
     }
 
 
-def _template(binaries: Path, name: str) -> str:
+def _chart(binaries: Path) -> list[dict[str, Any]]:
+    """The chart's objects, as Helm renders them with its own values."""
     argv: list[str | Path] = [binaries / "helm", "template", "podstream", _CHART, "-n", NAMESPACE]
-    return run([*argv, "--show-only", f"templates/{name}"]).stdout
+    return [item for item in yaml.safe_load_all(run(argv).stdout) if item]
 
 
 def _chart_environment(binaries: Path, *, ip: str) -> dict[str, str]:
@@ -223,10 +228,14 @@ def _chart_environment(binaries: Path, *, ip: str) -> dict[str, str]:
     fields = {
         "metadata.name": "podstream-operator-0",
         "metadata.namespace": NAMESPACE,
+        "metadata.uid": str(uuid.uuid4()),
         "status.podIP": ip,
     }
-    documents = yaml.safe_load_all(_template(binaries, "operator.yaml"))
-    deployment = next(item for item in documents if item["kind"] == "Deployment")
+    deployment = next(
+        item
+        for item in _chart(binaries)
+        if item["kind"] == "Deployment" and item["metadata"]["name"] == "podstream-operator"
+    )
     container = deployment["spec"]["template"]["spec"]["containers"][0]
     return {
         item["name"]: item["value"]
