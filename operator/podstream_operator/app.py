@@ -293,7 +293,7 @@ class Operator:
         if touched.session is not None:
             self.queue.add(touched.session)
         if touched.pool is not None and self.cache.pool(touched.pool) is not None:
-            self.pool_queue.add(touched.pool)
+            self.pool_queue.add_after(touched.pool, self._pool_reconciler.rest_s(touched.pool))
 
     def _wake_unplaced(self, namespace: str) -> None:
         """A pool has a pod, or room for one: sessions may have waited for just that."""

@@ -78,6 +78,10 @@ class Cache:
         of them, which would make them known, and deleted, once more."""
         self._pool_sessions: dict[PoolKey, set[SessionKey]] = defaultdict(set)
         self._pool_pods: dict[PoolKey, dict[str, PodFacts]] = defaultdict(dict)
+        self._warm_pods: dict[PoolKey, dict[str, PodFacts]] = defaultdict(dict)
+        """Those of them that no session has: tens, where a pool may serve thousands."""
+        self.changes = 0
+        """Grows with every change of a session or a pod: what was counted at one value holds."""
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -99,6 +103,7 @@ class Cache:
                 return key
             first_seen_at = known.first_seen_at
         raw_status = body.get("status") or {}
+        self.changes += 1
         self._sessions[key] = CachedSession(session, raw_status, first_seen_at)
         pool = session.metadata.labels.get(names.LABEL_POOL)
         if pool:
@@ -108,6 +113,7 @@ class Cache:
     def drop_session(self, key: SessionKey, *, uid: str) -> None:
         """Forget a session that was deleted, and its pods that went before it."""
         known = self._sessions.get(key)
+        self.changes += 1
         if known is not None and known.session.metadata.uid == uid:
             del self._sessions[key]
             pool = known.session.metadata.labels.get(names.LABEL_POOL)
@@ -167,11 +173,14 @@ class Cache:
         """Pods of a namespace that were started for a pool and are adopted by no session."""
         return [
             pod
-            for key, pods in self._pool_pods.items()
+            for key, pods in self._warm_pods.items()
             if key.namespace == namespace
             for pod in pods.values()
-            if pod.is_warm
         ]
+
+    def warm_pods_of_pool(self, key: PoolKey) -> tuple[PodFacts, ...]:
+        """The same of one pool."""
+        return tuple(self._warm_pods.get(key, {}).values())
 
     def session(self, key: SessionKey) -> CachedSession | None:
         """The session as it was last seen."""
@@ -203,7 +212,10 @@ class Cache:
             self._place(dataclasses.replace(pod, gone=True))
         else:
             _discard(self._pods, key, uid=pod.uid)
-        _discard(self._pool_pods, PoolKey(pod.namespace, pod.pool), uid=pod.uid)
+        pool = PoolKey(pod.namespace, pod.pool)
+        _discard(self._pool_pods, pool, uid=pod.uid)
+        _discard(self._warm_pods, pool, uid=pod.uid)
+        self.changes += 1
         return _touched(pod)
 
     def _known(self, pod: PodFacts) -> PodFacts | None:
@@ -215,7 +227,13 @@ class Cache:
         if pod.session:
             self._pods[SessionKey(pod.namespace, pod.session)][pod.uid] = pod
         if pod.pool and pod.role == names.ROLE_SESSION and not pod.gone:
-            self._pool_pods[PoolKey(pod.namespace, pod.pool)][pod.uid] = pod
+            pool = PoolKey(pod.namespace, pod.pool)
+            self._pool_pods[pool][pod.uid] = pod
+            if pod.is_warm:
+                self._warm_pods[pool][pod.uid] = pod
+            else:
+                _discard(self._warm_pods, pool, uid=pod.uid)
+        self.changes += 1
 
     def sessions_of_pool(self, key: PoolKey) -> list[StreamSession]:
         """Sessions that connections to the pool have made."""
@@ -235,6 +253,10 @@ class Cache:
     def pods_of_pool(self, key: PoolKey) -> tuple[PodFacts, ...]:
         """Session pods that carry the pool's label: waiting, in use and lingering ones."""
         return tuple(self._pool_pods.get(key, {}).values())
+
+    def pool_size(self, key: PoolKey) -> int:
+        """How many pods `pods_of_pool` has."""
+        return len(self._pool_pods.get(key, {}))
 
     def forget(
         self,

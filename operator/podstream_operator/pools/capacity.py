@@ -24,14 +24,25 @@ class Capacity:
         self._warm = warm
         self._clock = clock
         self._pending: Counter[PoolKey] = Counter()
+        self._counted: dict[PoolKey, tuple[int, int]] = {}
+        """Live pods, and at which value of the cache's `changes` they were counted."""
 
     def has_room(self, pool: StreamPool) -> bool:
         """Whether `spec.max` allows another pod."""
-        pods = pods_of_pool(
-            pool.key, shape="", cache=self._cache, warm=self._warm, now=self._clock.now()
-        )
-        live = sum(1 for pooled in pods if pooled.use in LIVE)
-        return live + self._pending[pool.key] < pool.spec.max
+        allowed = pool.spec.max - self._pending[pool.key]
+        # Far from its limit a pool need not be counted, however large it is.
+        return self._cache.pool_size(pool.key) < allowed or self._live(pool) < allowed
+
+    def _live(self, pool: StreamPool) -> int:
+        """Pods that count; the same number until a session or pod changes."""
+        changes, live = self._counted.get(pool.key, (-1, 0))
+        if changes != self._cache.changes:
+            pods = pods_of_pool(
+                pool.key, shape="", cache=self._cache, warm=self._warm, now=self._clock.now()
+            )
+            live = sum(1 for pooled in pods if pooled.use in LIVE)
+            self._counted[pool.key] = self._cache.changes, live
+        return live
 
     @contextmanager
     def place(self, pool: StreamPool) -> Iterator[bool]:

@@ -1,5 +1,6 @@
 """What is each pod of a pool good for?"""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -21,8 +22,27 @@ def pods_of_pool(
     key: PoolKey, *, shape: str, cache: Cache, warm: WarmView, now: datetime
 ) -> list[PooledPod]:
     """Every session pod with the pool's label, in order of creation."""
+    return _pooled(cache.pods_of_pool(key), key, shape=shape, cache=cache, warm=warm, now=now)
+
+
+def warm_pods_of_pool(
+    key: PoolKey, *, cache: Cache, warm: WarmView, now: datetime
+) -> list[PooledPod]:
+    """Those that no session has; cheap, however many sessions the pool serves."""
+    return _pooled(cache.warm_pods_of_pool(key), key, shape="", cache=cache, warm=warm, now=now)
+
+
+def _pooled(
+    found: Iterable[PodFacts],
+    key: PoolKey,
+    *,
+    shape: str,
+    cache: Cache,
+    warm: WarmView,
+    now: datetime,
+) -> list[PooledPod]:
     claimed = claimed_uids(cache.sessions_of_pool(key))
-    pods = sorted(cache.pods_of_pool(key), key=lambda pod: (pod.created_at or now, pod.name))
+    pods = sorted(found, key=lambda pod: (pod.created_at or now, pod.name))
     return [
         PooledPod(
             pod, use_of(pod, cache=cache, warm=warm, claimed=claimed, now=now), pod.shape == shape

@@ -50,29 +50,31 @@ class Offers:
             if known is None or known.pool.metadata.deletion_timestamp is not None:
                 return Offer(names_pool=True, pool_exists=False)
             fits = pod_shape(known.pool.spec.template.spec, image=self._image) == shape
-            has_room = self._capacity.has_room(known.pool)
             pools = [known.pool]
         else:
-            fits = has_room = True
+            fits = True
             pools = [
                 pool
                 for pool in self._cache.pools_in(namespace)
                 if pool.spec.allow_unreferenced and pool.metadata.deletion_timestamp is None
             ]
         pods = [pod for pool in pools for pod in self._warm_pods(pool, shape=shape)]
+        idle = tuple(pod for pod in pods if self._warm.is_free(pod))
+        # Counting a large pool takes time, and with an idle pod nobody asks.
+        is_full = reference is not None and not idle and not self._capacity.has_room(pools[0])
         return Offer(
             names_pool=reference is not None,
             fits=fits,
-            has_room=has_room,
-            idle=tuple(pod for pod in pods if self._warm.is_free(pod)),
+            has_room=not is_full,
+            idle=idle,
             unsure=any(pod.ready and self._warm.asked_s(pod) is None for pod in pods),
         )
 
     def _warm_pods(self, pool: StreamPool, *, shape: str) -> list[PodFacts]:
         pods = [
             pod
-            for pod in self._cache.pods_of_pool(pool.key)
-            if pod.is_warm and pod.exists and not pod.is_finished and pod.ip and pod.shape == shape
+            for pod in self._cache.warm_pods_of_pool(pool.key)
+            if pod.exists and not pod.is_finished and pod.ip and pod.shape == shape
         ]
         return sorted(pods, key=lambda pod: (str(pod.created_at), pod.name))
 
