@@ -48,11 +48,21 @@ async def test_confirm_is_true_or_false(idle_agent: AgentProcess) -> None:
     assert (answer.status, answer.error) == (400, "BadRequest")
 
 
+async def _is_ready(agent: AgentProcess) -> None:
+    """Wait for Ready without confirming anything."""
+    path = "/state?confirm=false"
+    async with asyncio.timeout(20):
+        while (await agent.call("GET", path, token=control_token())).json["phase"] != "Ready":
+            await asyncio.sleep(0.02)
+
+
 async def test_client_keeps_an_unconfirmed_pod_as_long_as_its_slot_is_taken(
     start_agent: StartAgent,
 ) -> None:
     agent = await start_agent(PODSTREAM_CONFIRM_TIMEOUT_SECONDS="3")
+    await agent.is_warm()
     assert (await agent.assign(assignment_token(spec(frames=100)))).status == 200
+    await _is_ready(agent)
     client = await agent.stream(after=b"one\n")
     assert (await client.reply())["ok"] is True
     assert await client.line() == b"one\n"
