@@ -52,7 +52,10 @@ async def _is_ready(agent: AgentProcess) -> None:
     """Wait for Ready without confirming anything."""
     path = "/state?confirm=false"
     async with asyncio.timeout(20):
-        while (await agent.call("GET", path, token=control_token())).json["phase"] != "Ready":
+        while True:
+            state = (await agent.call("GET", path, token=control_token())).json
+            if state["phase"] == "Ready":
+                return
             await asyncio.sleep(0.02)
 
 
