@@ -14,6 +14,8 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 export CLUSTER
+# promtool and the Prometheus operator's CRDs, once, from their Go modules; without Go from PATH.
+PROMTOOL := ! command -v go >/dev/null || PYTHONPATH=tests/cluster $(PYTHON) -m testcluster monitoring >/dev/null
 DEV := PYTHONPATH=tests/tools $(PYTHON) -m podstream_dev
 
 .PHONY: help
@@ -64,9 +66,11 @@ test-unit: $(VENV)/ready ## Unit and media tests, no cluster
 	@$(PY) -m pytest -q -m 'not e2e and not long' --ignore=tests/contracts --ignore=tests/chart $(PYTEST)
 test-contracts: $(VENV)/ready ## API, chart, docs and ports agree with each other
 	@$(PY) -m pytest -q -m 'not e2e and not long' tests/contracts $(PYTEST)
-test-chart: $(VENV)/ready cluster-up ## The chart renders, lints and refuses bad values
+test-chart: $(VENV)/ready cluster-up ## The chart renders, lints and refuses bad values; alerts work
+	@$(PROMTOOL)
 	@eval "$$($(DEV) env)" && $(PY) -m pytest -q -m 'not e2e and not long' tests/chart $(PYTEST)
 test-e2e: $(VENV)/ready cluster-up install ## Real clients against the chart on the cluster
+	@$(PROMTOOL)
 	@$(DEV) clients
 	@eval "$$($(DEV) env)" && $(PY) -m pytest -q -m 'e2e and not long' $(PYTEST)
 test-long: $(VENV)/ready cluster-up install ## Soak, crash, scale and two-node checks, by hand
@@ -83,10 +87,11 @@ format: $(VENV)/ready ## Rewrite sources in the project's format
 lock: $(VENV)/ready ## Renew requirements.lock from pyproject.toml
 	@$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 		--upgrade --extra dev pyproject.toml -o requirements.lock
-generate: $(VENV)/ready ## Copy the CRDs into the chart, write docs/api.md
+generate: $(VENV)/ready ## Copy the CRDs into the chart, write docs/api.md and the dashboard
 	@$(PY) tests/tools/pool_template.py
 	@$(PY) tests/tools/sync_crds.py
 	@$(PY) tests/tools/api_docs.py
+	@$(PY) tests/tools/dashboard.py
 clean: ## Remove the Python environment and tool caches of this checkout
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build
 

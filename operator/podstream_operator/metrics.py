@@ -5,13 +5,22 @@ from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from podstream_core.api import Phase, StreamPool, StreamSession
 
 _PREFIX: Final = "podstream_operator"
+MAX_REASONS: Final = 50
+"""Reasons of a session's end that have a series of their own; about thirty are known."""
 _RECONCILE_BUCKETS: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 _READY_BUCKETS: Final = (0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
 
@@ -33,6 +42,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._reasons: set[str] = set()
         self._reconciles = Counter(
             f"{_PREFIX}_reconcile",
             "Reconciles by result: ok, retry (a call failed and is repeated), error (a bug).",
@@ -66,7 +77,7 @@ class Metrics:
         )
         self._ended = Counter(
             f"{_PREFIX}_sessions_ended",
-            "Sessions that ended, by reason; 'Completed' is success.",
+            "Sessions that ended, by reason; 'Completed' is success, 'Other' one reason too many.",
             ["reason"],
             registry=self.registry,
         )
@@ -91,7 +102,6 @@ class Metrics:
             "For how long a watch has been missing what a list already shows; 0 is healthy.",
             registry=self.registry,
         )
-
         self._leader = Gauge(
             f"{_PREFIX}_leader",
             "1 while this process holds the Lease and works, 0 while it waits for its turn.",
@@ -125,6 +135,10 @@ class Metrics:
 
     def ended(self, reason: str) -> None:
         """Count a session's end."""
+        # A reason may come from a pod: one that has gone wrong must not make series without end.
+        if reason not in self._reasons and len(self._reasons) >= MAX_REASONS:
+            reason = "Other"
+        self._reasons.add(reason)
         self._ended.labels(reason).inc()
 
     def event_dropped(self) -> None:

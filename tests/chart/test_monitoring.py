@@ -1,56 +1,9 @@
-"""Monitors find their targets, and alerts ask for figures that exist."""
-
-import re
-from pathlib import Path
+"""Monitors find their targets."""
 
 import pytest
 
-from chart.helm import ROOT, Manifest, of_kind, one, pods, render
+from chart.helm import of_kind, one, pods, render
 from podstream_core import names, ports
-
-SOURCES = (
-    ROOT / "operator" / "podstream_operator" / "metrics.py",
-    ROOT / "operator" / "podstream_router" / "metrics.py",
-)
-
-
-def exported(path: Path) -> set[str]:
-    """Names of the metrics that a source file declares, without the suffixes of samples."""
-    text = path.read_text()
-    (prefix,) = re.findall(r'_PREFIX: Final = "(\w+)"', text)
-    return {f"{prefix}_{name}" for name in re.findall(r'f"\{_PREFIX\}_(\w+)"', text)}
-
-
-def rules() -> list[Manifest]:
-    (found,) = of_kind(render("everything"), "PrometheusRule")
-    (group,) = found["spec"]["groups"]
-    assert found["metadata"]["labels"]["release"] == "prometheus"
-    alerts: list[Manifest] = group["rules"]
-    return alerts
-
-
-def test_alerts_ask_for_figures_that_exist() -> None:
-    known = set().union(*map(exported, SOURCES))
-    asked = {name for rule in rules() for name in re.findall(r"podstream_\w+", rule["expr"])}
-    plain = {re.sub(r"_(total|bucket|count|sum)$", "", name) for name in asked}
-    assert len(plain) >= 5
-    assert plain - known == set()
-
-
-def test_alerts_say_what_to_do() -> None:
-    for rule in rules():
-        assert rule["labels"]["severity"] in ("critical", "warning"), rule["alert"]
-        assert rule["annotations"].keys() == {"summary", "description"}, rule["alert"]
-        assert rule["for"], rule["alert"]
-
-
-def test_alerts_on_absence_name_scraped_services() -> None:
-    """`up` carries the name of the Service that a ServiceMonitor selects."""
-    manifests = render("everything")
-    services = {item["metadata"]["name"] for item in of_kind(manifests, "Service")}
-    asked = {name for rule in rules() for name in re.findall(r'service="([\w-]+)"', rule["expr"])}
-    assert asked == {"podstream-operator-replicas", "podstream-router-admin"}
-    assert asked <= services
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ class Module:
     name: str
     ldflags: str
     packages: tuple[str, ...] = ("tool",)
+    tags: str = ""
 
     @property
     def folder(self) -> Path:
@@ -85,6 +86,8 @@ def binaries_key(go_version: str, *, modules: Iterable[Module] = GO_MODULES) -> 
     for module in modules:
         parts.append((f"{module.name}/ldflags", module.ldflags.encode()))
         parts.append((f"{module.name}/packages", " ".join(module.packages).encode()))
+        if module.tags:
+            parts.append((f"{module.name}/tags", module.tags.encode()))
         for path in sorted(module.folder.rglob("*")):
             if path.name in ("go.mod", "go.sum") or path.suffix == ".go":
                 name = f"{module.name}/{path.relative_to(module.folder)}"
@@ -125,12 +128,12 @@ def ensure_binaries(cache: Path) -> Path:
     with locked(cache / "build.lock", doing="building the programs"):
         if target.is_dir():
             return target
-        _check_disk(cache)
+        check_disk(cache, needed_gb=_DISK_NEEDED_GB)
         say("Building the cluster's programs (10 to 15 minutes the first time, then cached):")
         with published(target) as draft:
             for module in GO_MODULES:
                 with step(f"built Go module {module.name}"):
-                    _go_build(module, draft, log=cache / "log" / f"go-{module.name}.log")
+                    go_build(module, draft, log=cache / "log" / f"go-{module.name}.log")
             (draft / "server").rename(draft / "etcd")  # etcd's main package has that name
             if lacking := [name for name in PROGRAMS if not (draft / name).is_file()]:
                 raise ClusterError(
@@ -141,20 +144,22 @@ def ensure_binaries(cache: Path) -> Path:
     return target
 
 
-def _check_disk(cache: Path) -> None:
+def check_disk(cache: Path, *, needed_gb: int) -> None:
+    """Raise ClusterError where the cache's disk is too full for a build."""
     cache.mkdir(parents=True, exist_ok=True)
     free_gb = shutil.disk_usage(cache).free / 1e9
-    if free_gb < _DISK_NEEDED_GB:
+    if free_gb < needed_gb:
         raise ClusterError(
-            f"{cache} has {free_gb:.1f} GB left; building needs about {_DISK_NEEDED_GB} GB.",
+            f"{cache} has {free_gb:.1f} GB left; building needs about {needed_gb} GB.",
             fix="Free some, or set PODSTREAM_CACHE (and GOCACHE, GOMODCACHE) to a larger disk.",
         )
 
 
-def _go_build(module: Module, out: Path, *, log: Path) -> None:
+def go_build(module: Module, out: Path, *, log: Path) -> None:
     """Run one ``go build``, with a line of progress now and then; its output goes to ``log``."""
     log.parent.mkdir(parents=True, exist_ok=True)
     argv = ["go", "build", "-v", "-mod=readonly", "-trimpath", "-buildvcs=false"]
+    argv += ["-tags", module.tags] if module.tags else []
     argv += ["-ldflags", f"-s -w {module.ldflags}", "-o", f"{out}/", *module.packages]
     environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
     done = threading.Event()

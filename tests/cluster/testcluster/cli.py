@@ -22,6 +22,7 @@ from testcluster.console import put, say, step
 from testcluster.errors import ClusterError
 from testcluster.instance import Instance, from_environment
 from testcluster.locks import locked
+from testcluster.monitoring import ensure_monitoring
 from testcluster.packages import ensure_packages
 
 _DESCRIPTION = """\
@@ -58,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
         return child
 
     add("build", _build, "build programs and base images into the cache (up does what it needs)")
+    add("monitoring", _monitoring, "build promtool, fetch the Prometheus operator's CRDs")
     child = add("up", _up, "bring the cluster up, or find that it is up; repairs a broken one")
     child.add_argument(
         "--nodes", type=int, metavar="N", help="how many, from 0 (default: as now, 1)"
@@ -110,6 +112,11 @@ def _build(instance: Instance, _: argparse.Namespace) -> int:
     system = ensure_system_images(instance.cache, binaries)
     distribution = ensure_distribution_images(instance.cache)
     say(f"programs     {binaries}\nbase images  {system}\n             {distribution}")
+    return 0
+
+
+def _monitoring(instance: Instance, _: argparse.Namespace) -> int:
+    put(str(ensure_monitoring(instance.cache)))
     return 0
 
 

@@ -8,6 +8,9 @@ HELM = "v4.3.1"
 COREDNS = "v1.14.7"
 CALICO = "v3.31.0"
 CRI_TOOLS = "v1.36.0"
+PROMETHEUS = "v0.313.5"
+"""Release 3.13.5; its Go module has other numbers."""
+PROMETHEUS_OPERATOR = "v0.85.0"
 
 GO_MINIMUM = (1, 26, 2)
 """cri-tools and Kubernetes ask for it in go.mod; an older toolchain refuses them."""

@@ -36,6 +36,8 @@ def test_changed_link_flags_and_sources_are_other_keys(tmp_path: Path) -> None:
     assert binaries_key("go1.26.2", modules=[binaries.Module("kubernetes", "-X a=c")]) != usual
     other = binaries.Module("kubernetes", "-X a=b", ("tool", "./coredns"))
     assert binaries_key("go1.26.2", modules=[other]) != usual
+    tagged = binaries.Module("kubernetes", "-X a=b", tags="small")
+    assert binaries_key("go1.26.2", modules=[tagged]) != usual
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,12 @@ def test_changed_link_flags_and_sources_are_other_keys(tmp_path: Path) -> None:
         ("kubernetes", "helm.sh/helm/v4", versions.HELM),
         ("kubernetes", "github.com/coredns/coredns", versions.COREDNS),
         ("crictl", "sigs.k8s.io/cri-tools", versions.CRI_TOOLS),
+        ("prometheus", "github.com/prometheus/prometheus", versions.PROMETHEUS),
+        (
+            "prometheus-operator",
+            "github.com/prometheus-operator/prometheus-operator",
+            versions.PROMETHEUS_OPERATOR,
+        ),
     ],
 )
 def test_pinned_versions_are_those_of_the_modules(module: str, path: str, version: str) -> None:
