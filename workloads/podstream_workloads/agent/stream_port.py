@@ -114,6 +114,9 @@ class StreamPort:
                 await self._admit(sock)
         except OSError as error:
             logger.debug("stream peer went away: %s", error)
+        except Exception:
+            # A fault that one peer can set off must not end the pod of another.
+            logger.exception("stream connection failed")
         finally:
             self._places.release()
 
