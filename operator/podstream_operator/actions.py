@@ -39,6 +39,7 @@ from podstream_operator.facts import (
     Site,
     expected_assignment,
 )
+from podstream_operator.missing import is_worth_reading, read_pod_again
 from podstream_operator.pools.adopt import Adopter, Adoption
 from podstream_operator.pools.capacity import Capacity
 from podstream_operator.pools.view import WarmView
@@ -282,6 +283,9 @@ class Actor:
         memory = dataclasses.replace(memory, dials=memory.dials + 1)
         if isinstance(reply, AgentUnreachable):
             sight.memory = dataclasses.replace(memory, silent=memory.silent + 1)
+            was_up = memory.assigned or (session.status.pod and session.status.pod.uid == pod.uid)
+            if was_up and is_worth_reading(sight.memory.silent):
+                await read_pod_again(pod, kube=self._kube, cache=self._cache)
             return
         memory = dataclasses.replace(memory, silent=0, contact_at=memory.contact_at or asked_at)
         if isinstance(reply, AgentState):

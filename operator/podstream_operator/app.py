@@ -170,6 +170,7 @@ class Operator:
                 metrics=metrics,
                 watchdog=self.watchdog,
                 touch=self._touch,
+                listed=self.resync.want,
             ),
             login=login,
             cleanup=self._shut_down,

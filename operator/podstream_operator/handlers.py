@@ -38,7 +38,20 @@ class EventSink:
         metrics: Metrics,
         watchdog: WatchDog,
         touch: Callable[[Touched], None],
+        listed: Callable[[], None],
     ) -> None:
+        """Make a sink.
+
+        Args:
+            cache: takes the objects.
+            clock: for the moment a session was first seen.
+            metrics: counts events.
+            watchdog: learns that a watch delivers.
+            touch: makes due whom an event concerns.
+            listed: told that kopf lists instead of watching; what it does not list any more, it
+                does not name.
+        """
+        self._listed = listed
         self._cache = cache
         self._clock = clock
         self._metrics = metrics
@@ -47,8 +60,7 @@ class EventSink:
 
     def session_event(self, kind: str | None, body: dict[str, Any]) -> None:
         """A StreamSession appeared, changed or went; `kind` is `None` for kopf's first list."""
-        self._metrics.watch_event("session")
-        self._watchdog.watched("session", body=body)
+        self._seen("session", kind=kind, body=body)
         if kind == DELETED:
             metadata = body["metadata"]
             key = SessionKey(metadata["namespace"], metadata["name"])
@@ -61,8 +73,7 @@ class EventSink:
 
     def pool_event(self, kind: str | None, body: dict[str, Any]) -> None:
         """A StreamPool appeared, changed or went."""
-        self._metrics.watch_event("pool")
-        self._watchdog.watched("pool", body=body)
+        self._seen("pool", kind=kind, body=body)
         metadata = body["metadata"]
         key = PoolKey(metadata["namespace"], metadata["name"])
         if kind == DELETED:
@@ -73,11 +84,16 @@ class EventSink:
 
     def pod_event(self, kind: str | None, body: dict[str, Any]) -> None:
         """A pod of a session, a client or a pool appeared, changed or went."""
-        self._metrics.watch_event("pod")
-        self._watchdog.watched("pod", body=body)
+        self._seen("pod", kind=kind, body=body)
         pod = PodFacts.from_body(body)
         put = self._cache.drop_pod if kind == DELETED else self._cache.put_pod
         self._touch(put(pod))
+
+    def _seen(self, name: str, *, kind: str | None, body: dict[str, Any]) -> None:
+        self._metrics.watch_event(name)
+        self._watchdog.watched(name, body=body)
+        if kind is None:
+            self._listed()
 
 
 def _pool_of(session: dict[str, Any]) -> PoolKey | None:

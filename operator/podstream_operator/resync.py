@@ -2,6 +2,8 @@
 
 kopf delivers events and swallows interruptions; an own list now and then finds objects that were
 deleted in between, pods whose session is gone, and a watch that looks alive but delivers nothing.
+What was deleted before kopf began to watch, or while its watch was broken, no event tells: a list
+follows soon after the start and after every list of kopf's own.
 """
 
 import asyncio
@@ -9,6 +11,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from typing import Final
 
 from podstream_core import names
@@ -23,6 +26,11 @@ logger = logging.getLogger(__name__)
 
 _START_ATTEMPTS: Final = 30
 _START_PAUSE_S: Final = 1.0
+SETTLE_S: Final = 0.5
+"""kopf lists in parts, and every object in them asks for the same list of ours: it waits so long
+for silence."""
+_MAX_SETTLES: Final = 10
+_EARLY_RETRY_S: Final = 5.0
 _JITTER: Final = 0.2
 
 
@@ -51,6 +59,12 @@ class Resync:
         self._touch = touch
         self._look = look
         self._after = after
+        self._wanted = asyncio.Event()
+        self._wanted.set()
+
+    def want(self) -> None:
+        """List soon: a watch has begun, or begun again, and is silent on what went before."""
+        self._wanted.set()
 
     async def load(self) -> None:
         """Fill the cache before anything is decided.
@@ -72,24 +86,46 @@ class Resync:
                 return
 
     async def run(self) -> None:
-        """List at intervals until cancelled. A list that fails is repeated at the next one."""
+        """List at intervals, and when it is wanted, until cancelled."""
         while True:
             spread = 1 + _JITTER * (random.random() - 0.5)
-            await asyncio.sleep(self._interval_s * spread)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._interval_s * spread):
+                    await self._wanted.wait()
+            is_early = self._wanted.is_set()
             try:
-                await self.run_once()
+                if is_early:
+                    await self._settle()
+                    # What kopf's list has brought is known; only what is missing is news.
+                    await self.find_missing()
+                else:
+                    await self.run_once()
             except ApiError as error:
                 logger.warning("resync failed", extra={"cause": str(error)})
+                if is_early:
+                    await asyncio.sleep(_EARLY_RETRY_S)
+                    self._wanted.set()
+
+    async def _settle(self) -> None:
+        for _ in range(_MAX_SETTLES):
+            self._wanted.clear()
+            await asyncio.sleep(SETTLE_S)
+            if not self._wanted.is_set():
+                return
 
     async def run_once(self) -> None:
         """List all namespaces once, and have a routine look at every session and pool."""
-        for namespace in self._namespaces:
-            await self._resync(namespace)
-        self._after()
+        await self.find_missing()
         for key in self._cache.session_keys():
             self._look(key)
         for pool in self._cache.pools():
             self._touch(Touched(pool=pool.key))
+
+    async def find_missing(self) -> None:
+        """List all namespaces once, and make due whom an object has left."""
+        for namespace in self._namespaces:
+            await self._resync(namespace)
+        self._after()
 
     async def _resync(self, namespace: str) -> None:
         before = self._cache.uids(namespace)

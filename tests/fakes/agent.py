@@ -37,6 +37,8 @@ class FakeAgent:
         """Somebody has shown that it knows of the session."""
         self.drain_finishes = True
         self.state = AgentState(pod_uid=pod_uid, phase=AgentPhase.IDLE)
+        self.on_retire: Callable[[], None] = lambda: None
+        """The process ends."""
         self.answer: Callable[[web.Request], Awaitable[web.Response]] | None = None
         """Takes all calls, where set."""
 
@@ -122,6 +124,7 @@ class FakeAgent:
         if self.state.phase is not AgentPhase.IDLE:
             return _refuse(409, "AlreadyAssigned", "this pod works for a session")
         self.state = msgspec.structs.replace(self.state, phase=AgentPhase.DRAINING)
+        self.on_retire()
         return web.json_response(self.state.to_body())
 
     async def _drain(self, request: web.Request) -> web.Response:

@@ -6,6 +6,7 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -14,13 +15,15 @@ from kubernetes.aio.client import Configuration
 
 from fakes.agent import FakeAgent, running_agent
 from fakes.clock import MovableClock
+from fakes.crash import Crash
 from fakes.kube_api import Body, FakeKubeApi, running_kube_api
 from podstream_core import names
 from podstream_core.agentapi import AgentState, SessionRef
 from podstream_core.termination import encode_termination
 from podstream_core.tokens import PublicKeys, SigningKey
-from podstream_operator.agents import HttpAgentClient
+from podstream_operator.agents import AgentClient, HttpAgentClient
 from podstream_operator.app import Operator
+from podstream_operator.cluster import KubeClient
 from podstream_operator.cluster.aio_client import AioKubeClient
 from podstream_operator.facts import PodFacts, Site
 from podstream_operator.keys import Keys
@@ -86,6 +89,7 @@ class World:
         self.process: asyncio.Task[None]
         """The operator's; it ends with the operator."""
         self._urls: dict[str, str] = {}
+        self._retired: asyncio.Queue[Body] = asyncio.Queue()
         self._stack = stack
         self._seen: set[str] = set()
 
@@ -143,7 +147,7 @@ class World:
         ):
             return response.status
 
-    async def connect(self, pod: Body, *, session: str, pool: str = "media") -> str:
+    async def connect(self, pod: Body, *, session: str, pool: str = "media", **spec: Any) -> str:
         """Assign a pod to a connection as a router does, and create its session."""
         uid = pod["metadata"]["uid"]
         assignment = str(uuid.uuid4())
@@ -151,7 +155,7 @@ class World:
         agent.assign_locally(
             assignment, SessionRef(namespace=NAMESPACE, name=session, uid=assignment)
         )
-        body = session_body(session, poolRef={"name": pool}, access={"mode": "Public"})
+        body = session_body(session, poolRef={"name": pool}, access={"mode": "Public"}, **spec)
         body["metadata"] |= {
             "labels": {names.LABEL_POOL: pool},
             "annotations": {
@@ -206,6 +210,7 @@ class World:
             agent.auto_ready = self.auto_ready
             agent.drain_finishes = self.drain_finishes
             agent.reject_spec = self.reject_spec
+            agent.on_retire = partial(self._retired.put_nowait, pod)
             self.agents[uid] = agent
             self._urls[uid] = await self._stack.enter_async_context(running_agent(agent))
         started = self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -230,10 +235,18 @@ class World:
             containerStatuses=[{"name": role, "state": {"terminated": ended}}],
         )
 
-    async def kill_pod(self, pod: Body) -> None:
+    async def kill_pod(self, pod: Body, *, quiet: bool = False) -> None:
         """The pod object goes away, as after `kubectl delete pod --force`."""
         self._urls.pop(pod["metadata"]["uid"], None)
-        await self.api.remove("pods", NAMESPACE, pod["metadata"]["name"])
+        await self.api.remove("pods", NAMESPACE, pod["metadata"]["name"], quiet=quiet)
+
+    def hide(self, pod: Body) -> str:
+        """Nobody reaches the pod's agent any more; where it was."""
+        return self._urls.pop(pod["metadata"]["uid"])
+
+    def show(self, pod: Body, address: str) -> None:
+        """The agent is reached again."""
+        self._urls[pod["metadata"]["uid"]] = address
 
     async def kubelet(self) -> None:
         """Start pods that appear, and remove those that are deleted."""
@@ -249,6 +262,14 @@ class World:
                     await self.kill_pod(pod)
             version = await self.api.wait_for_change(version)
 
+    async def end_retired(self) -> None:
+        """An agent that was retired exits, and its pod has finished."""
+        while True:
+            pod = await self._retired.get()
+            message = termination_message(self.agent_of(pod).state)
+            with suppress(KeyError):  # deleted already
+                await self.end_pod(pod, exit_code=0, message=message, reason="Completed")
+
     def resolve(self, pod: PodFacts) -> str:
         """Where a pod's agent listens; a closed port where it is gone."""
         return self._urls.get(pod.uid, "http://127.0.0.1:9")
@@ -257,21 +278,28 @@ class World:
 
     @asynccontextmanager
     async def running_operator(
-        self, *, leads: bool = True, **changes: Any
+        self, *, leads: bool = True, crash: Crash | None = None, **changes: Any
     ) -> AsyncIterator[Operator]:
-        """One operator process, from start to stop; with `leads` false another holds the Lease.
+        """One operator process, from start to stop.
+
+        Args:
+            leads: whether it gets the Lease at once; false: another holds it.
+            crash: where it dies, if it does.
+            changes: settings that differ.
 
         Raises:
             OperatorError: at the end, where it ended with one.
         """
         metrics = Metrics()
         fence = Fence()
-        kube = AioKubeClient(
+        kube: KubeClient = AioKubeClient(
             Configuration(host=self.api.url), observer=metrics.api_call, may_write=fence.is_open
         )
-        agents = HttpAgentClient(
+        agents: AgentClient = HttpAgentClient(
             self.keys.assignment, observer=metrics.agent_call, resolve=self.resolve
         )
+        if crash is not None:
+            kube, agents = crash.kube(kube), crash.agents(agents)
         settings = OperatorSettings(
             **{
                 "namespace": NAMESPACE,
@@ -310,8 +338,21 @@ class World:
             yield self.operator
         finally:
             stop.set()
+            while crash is not None and not task.done():
+                await asyncio.wait({task}, timeout=0.02)
+                _end_pause_waiters()
             with suppress(asyncio.CancelledError):
                 await task
+
+
+def _end_pause_waiters() -> None:
+    """A watch that kopf (1.45) ends while it handles an event leaves a task behind.
+
+    kopf waits for it for five seconds; a process that was killed does not.
+    """
+    for task in asyncio.all_tasks():
+        if task.get_name().startswith("pause-waiter"):
+            task.cancel()
 
 
 @asynccontextmanager
@@ -322,13 +363,16 @@ async def running_world() -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(running_kube_api(now=clock.now))
         world = World(api, clock=clock, stack=stack)
-        kubelet = asyncio.create_task(world.kubelet(), name="kubelet")
+        works = [
+            asyncio.create_task(world.kubelet(), name="kubelet"),
+            asyncio.create_task(world.end_retired(), name="retired"),
+        ]
         try:
             yield world
         finally:
-            kubelet.cancel()
-            with suppress(asyncio.CancelledError):
-                await kubelet
+            for work in works:
+                work.cancel()
+            await asyncio.gather(*works, return_exceptions=True)
 
 
 def with_operator(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:

@@ -49,6 +49,7 @@ class Census:
 
     starting: tuple[PooledPod, ...]
     idle: tuple[PooledPod, ...]
+    silent: int
     in_use: int
     lingering: tuple[PooledPod, ...]
     finished: tuple[PooledPod, ...]
@@ -56,7 +57,7 @@ class Census:
     @property
     def live(self) -> int:
         """What counts towards `spec.max`."""
-        return len(self.starting) + len(self.idle) + self.in_use
+        return len(self.starting) + len(self.idle) + self.silent + self.in_use
 
 
 def take_census(pods: Sequence[PooledPod]) -> Census:
@@ -68,6 +69,7 @@ def take_census(pods: Sequence[PooledPod]) -> Census:
     return Census(
         starting=of(Use.STARTING),
         idle=of(Use.IDLE),
+        silent=len(of(Use.SILENT)),
         in_use=len(of(Use.IN_USE)),
         lingering=of(Use.LINGERING),
         finished=of(Use.FINISHED),
@@ -183,7 +185,10 @@ def _hanging(pool: StreamPool, *, census: Census, now: datetime) -> tuple[Pooled
     return tuple(
         item
         for item in census.starting
-        if item.pod.created_at is not None and now - item.pod.created_at > patience
+        # The kubelet's probe has found an agent up that has no answer for this process.
+        if not item.pod.ready
+        and item.pod.created_at is not None
+        and now - item.pod.created_at > patience
     )
 
 

@@ -20,6 +20,8 @@ class Use(Enum):
     """Its agent has not answered yet."""
     IDLE = auto()
     """Ready for a session."""
+    SILENT = auto()
+    """Was idle, and its agent has stopped answering: as after the loss of its node."""
     IN_USE = auto()
     """Assigned, or about to be; a session that has not ended is behind it."""
     LINGERING = auto()

@@ -7,13 +7,16 @@ from typing import Final
 from podstream_core import names
 from podstream_core.api import PoolKey, StreamSession
 from podstream_core.assignment import AssignedPod
+from podstream_core.termination import decode_termination
 from podstream_operator.cluster import Cache
 from podstream_operator.facts import PodFacts, PooledPod, Use
 from podstream_operator.pools.view import WarmView
 from podstream_operator.status import ending_of
 
-LIVE: Final = frozenset({Use.STARTING, Use.IDLE, Use.IN_USE})
+LIVE: Final = frozenset({Use.STARTING, Use.IDLE, Use.SILENT, Use.IN_USE})
 """What counts towards `spec.max`."""
+SILENCE_PATIENCE_S: Final = 5.0
+"""An idle pod whose agent has been silent for so long is not kept warm any more."""
 LAST_WORDS_KEPT: Final = timedelta(seconds=150)
 """A pod that ended before its session appeared: routers try to create that for 120 s."""
 
@@ -68,11 +71,28 @@ def use_of(pod: PodFacts, *, cache: Cache, warm: WarmView, claimed: set[str], no
     if pod.is_finished:
         if pod.uid in claimed:
             return Use.LEAVING
-        kept = taken and now - warm.finished(pod, now=now) < LAST_WORDS_KEPT
+        kept = (
+            _was_assigned(pod, taken=taken) and now - warm.finished(pod, now=now) < LAST_WORDS_KEPT
+        )
         return Use.LEAVING if kept else Use.FINISHED
     if taken or pod.uid in claimed:
         return Use.IN_USE
-    return Use.IDLE if warm.is_free(pod) else Use.STARTING
+    if not warm.is_free(pod):
+        return Use.STARTING
+    silent_s = warm.silent_s(pod)
+    return Use.SILENT if silent_s is not None and silent_s > SILENCE_PATIENCE_S else Use.IDLE
+
+
+def _was_assigned(pod: PodFacts, *, taken: bool) -> bool:
+    """Whether a session may still come for a pod that has ended: by its record, where it left one.
+
+    What its agent said while it ran (`taken`) is also true of one that was retired, and unknown
+    to an operator that began after it.
+    """
+    record = decode_termination(pod.terminated.message) if pod.terminated else None
+    if record is None or record.pod_uid != pod.uid:
+        return taken
+    return record.assignment_id is not None
 
 
 def _use_of_adopted(pod: PodFacts, *, cache: Cache) -> Use:

@@ -59,7 +59,9 @@ class Offers:
                 if pool.spec.allow_unreferenced and pool.metadata.deletion_timestamp is None
             ]
         pods = [pod for pool in pools for pod in self._warm_pods(pool, shape=shape)]
-        idle = tuple(pod for pod in pods if self._warm.is_free(pod))
+        idle = tuple(
+            pod for pod in pods if self._warm.is_free(pod) and self._warm.silent_s(pod) is None
+        )
         # Counting a large pool takes time, and with an idle pod nobody asks.
         is_full = reference is not None and not idle and not self._capacity.has_room(pools[0])
         return Offer(

@@ -34,6 +34,7 @@ from podstream_operator.facts import (
     Use,
 )
 from podstream_operator.metrics import Metrics
+from podstream_operator.missing import is_worth_reading, read_pod_again
 from podstream_operator.pools.capacity import Capacity
 from podstream_operator.pools.classify import pods_of_pool, warm_pods_of_pool
 from podstream_operator.pools.demand import DemandBook
@@ -49,6 +50,7 @@ STATUS_INTERVAL_S: Final = 1.0
 """Counts that change all the time are written so often at most; conditions are written at once."""
 ASK_AGAIN_S: Final = 10.0
 """An idle pod's word is renewed so often: it may have been assigned by a router that died."""
+ASK_SILENT_AGAIN_S: Final = 2.0
 REJECTION_RETRY_S: Final = 5.0
 REST_PER_POD_S: Final = 0.0005
 """A turn takes about 25 us of CPU for each pod: with this rest, a twentieth of the time."""
@@ -208,14 +210,17 @@ class PoolReconciler:
     def _pause_s(self, pod: PodFacts, *, use: Use) -> float:
         if use is Use.STARTING:
             return dial_delay_s(self._warm.silent(pod) + 1)
-        return ASK_AGAIN_S
+        return ASK_AGAIN_S if self._warm.silent_s(pod) is None else ASK_SILENT_AGAIN_S
 
     async def _ask(self, pod: PodFacts) -> None:
         reply = await self._agents.state(pod, confirm=False)
         if isinstance(reply, AgentState):
             self._warm.answered(pod, reply)
-        else:
-            self._warm.unanswered(pod)
+            return
+        self._warm.unanswered(pod)
+        was_up = self._warm.state(pod) is not None
+        if was_up and is_worth_reading(self._warm.silent(pod)):
+            await read_pod_again(pod, kube=self._kube, cache=self._cache)
 
     # -- acting ----------------------------------------------------------------------------------
 

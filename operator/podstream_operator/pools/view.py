@@ -23,6 +23,8 @@ class _Entry:
     asked_at: float | None = None
     silent: int = 0
     """Questions in a row without an answer."""
+    silent_since: float | None = None
+    """When the first of them was asked."""
     reserved_by: str | None = None
     """UID of the session that is being given this pod by this process."""
     finished_at: datetime | None = None
@@ -39,6 +41,7 @@ class WarmView:
         """The pod's agent has told its state."""
         entry = self._entry(pod)
         entry.state, entry.asked_at, entry.silent = state, self._clock(), 0
+        entry.silent_since = None
         if entry.reserved_by == _ANOTHER:
             entry.reserved_by = None
 
@@ -47,6 +50,8 @@ class WarmView:
         entry = self._entry(pod)
         entry.asked_at = self._clock()
         entry.silent += 1
+        if entry.silent_since is None:
+            entry.silent_since = entry.asked_at
 
     def lost(self, pod: PodFacts) -> None:
         """The pod has refused: somebody else was first. Its state is asked again."""
@@ -87,12 +92,14 @@ class WarmView:
     def is_free(self, pod: PodFacts) -> bool:
         """Whether the pod can be given to a session, as far as this process knows."""
         entry = self._entries.get(pod.uid)
-        return (
-            entry is not None
-            and entry.reserved_by is None
-            and entry.state is not None
-            and is_idle(entry.state)
-        )
+        return entry is not None and entry.reserved_by is None and _was_idle(entry)
+
+    def silent_s(self, pod: PodFacts) -> float | None:
+        """For how long a pod has not answered that was idle, seconds; `None` where it answers."""
+        entry = self._entries.get(pod.uid)
+        if entry is None or entry.silent_since is None or not _was_idle(entry):
+            return None
+        return self._clock() - entry.silent_since
 
     def is_taken(self, pod: PodFacts) -> bool:
         """Whether the pod belongs to somebody: by its own word, or by an assignment under way."""
@@ -109,3 +116,7 @@ class WarmView:
 
     def _entry(self, pod: PodFacts) -> _Entry:
         return self._entries.setdefault(pod.uid, _Entry())
+
+
+def _was_idle(entry: _Entry) -> bool:
+    return entry.state is not None and is_idle(entry.state)

@@ -53,7 +53,7 @@ def pool_status(
     return PoolStatus(
         observed_generation=pool.metadata.generation,
         warm=count[Use.IDLE],
-        starting=count[Use.STARTING],
+        starting=count[Use.STARTING] + count[Use.SILENT],
         in_use=count[Use.IN_USE],
         lingering=count[Use.LINGERING],
         waiting=observed.waiting,
@@ -75,14 +75,17 @@ def pool_status(
 
 
 def _ready(pool: StreamPool, *, count: dict[Use, int], trouble: tuple[str, str] | None) -> Verdict:
-    live = count[Use.IDLE] + count[Use.STARTING] + count[Use.IN_USE]
+    live = count[Use.IDLE] + count[Use.STARTING] + count[Use.SILENT] + count[Use.IN_USE]
     if count[Use.IDLE]:
         return Verdict(True, "PodsWarm", "a connection finds a pod at once")
-    if live >= pool.spec.max and not count[Use.STARTING]:
+    if live >= pool.spec.max and not count[Use.STARTING] and not count[Use.SILENT]:
         text = f"all {pool.spec.max} pods are in use: raise spec.max, or wait until one is free"
         return Verdict(False, "PoolExhausted", text)
     if trouble is not None:
         return Verdict(False, *trouble)
+    if count[Use.SILENT] and not count[Use.STARTING]:
+        text = f"{count[Use.SILENT]} idle pods do not answer, as when their node is lost"
+        return Verdict(False, "PodsSilent", text)
     if pool.spec.warm == 0 and not count[Use.STARTING]:
         return Verdict(True, "ScaledToZero", "a connection waits until its pod has started")
     return Verdict(False, "Filling", "pods are being started")

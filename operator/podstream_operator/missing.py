@@ -1,0 +1,33 @@
+"""An agent that has answered before and falls silent: does its pod still exist?
+
+The watch says so when a pod goes, but a watch can be late, or have been interrupted while the pod
+was deleted. The pod itself is read then, at the first silence and ever more seldom after it: a
+lost node silences many at once, and their pods stay for a while.
+"""
+
+import logging
+
+from podstream_operator.cluster import Cache, KubeClient
+from podstream_operator.errors import ApiError
+from podstream_operator.facts import PodFacts
+
+logger = logging.getLogger(__name__)
+
+
+def is_worth_reading(silent: int) -> bool:
+    """Whether a pod is to be read after so many calls in a row without an answer."""
+    return silent > 0 and silent & (silent - 1) == 0
+
+
+async def read_pod_again(pod: PodFacts, *, kube: KubeClient, cache: Cache) -> None:
+    """Bring the cache up to date on one pod, where the API server answers."""
+    try:
+        body = await kube.get_pod(pod.namespace, pod.name)
+    except ApiError as error:
+        logger.warning("silent pod is not read", extra={"pod": pod.name, "cause": str(error)})
+        return
+    found = PodFacts.from_body(body) if body is not None else None
+    if found is not None and found.uid == pod.uid:
+        cache.put_pod(found)
+    else:
+        cache.drop_pod(pod)
