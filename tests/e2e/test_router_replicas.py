@@ -138,17 +138,23 @@ class Viewer:
 
 
 @contextmanager
-def watched(frames: int, prefix: str) -> Iterator[tuple[Session, Viewer]]:
-    """A session that a stock client watches."""
+def ready(frames: int, prefix: str) -> Iterator[Session]:
+    """A session that a client can connect to."""
     workload = circle(frames=frames, ball={"color": "#00ff00"})
     with session({"circle": workload}, prefix=prefix) as made:
         made.wait_phase("Ready")
-        viewer = Viewer(made)
-        try:
-            made.wait_phase("Connected")
-            yield made, viewer
-        finally:
-            viewer.end()
+        yield made
+
+
+@contextmanager
+def watching(made: Session) -> Iterator[Viewer]:
+    """A stock client that plays the session."""
+    viewer = Viewer(made)
+    try:
+        made.wait_phase("Connected")
+        yield viewer
+    finally:
+        viewer.end()
 
 
 def assert_complete(made: Session, *, frames: int) -> None:
@@ -159,7 +165,7 @@ def assert_complete(made: Session, *, frames: int) -> None:
 
 
 def test_stream_goes_on_when_its_router_is_deleted_at_once(replicas: list[str]) -> None:
-    with watched(450, "forced") as (made, viewer):
+    with ready(450, "forced") as made, watching(made) as viewer:
         first = carrier()
         viewer.wait_for_check()
         began = time.time()
@@ -171,7 +177,7 @@ def test_stream_goes_on_when_its_router_is_deleted_at_once(replicas: list[str]) 
 
 
 def test_stream_goes_on_when_its_router_crashes(replicas: list[str]) -> None:
-    with watched(450, "crash") as (made, viewer):
+    with ready(450, "crash") as made, watching(made) as viewer:
         first = carrier()
         processes = processes_of_named_pod(first)
         if not processes:
@@ -187,14 +193,15 @@ def test_stream_goes_on_when_its_router_crashes(replicas: list[str]) -> None:
 
 def test_rolling_restart_loses_no_stream(replicas: list[str]) -> None:
     with ExitStack() as stack:
-        watching = [stack.enter_context(watched(750, f"roll{index}")) for index in range(2)]
+        sessions = [stack.enter_context(ready(900, f"roll{index}")) for index in range(2)]
+        viewers = [stack.enter_context(watching(made)) for made in sessions]
         began = time.time()
         kube.kubectl("rollout", "restart", DEPLOYMENT)
         kube.kubectl("rollout", "status", DEPLOYMENT, "--timeout=120s")
         gaps = []
-        for made, viewer in watching:
+        for made, viewer in zip(sessions, viewers, strict=True):
             gaps.append(viewer.longest_gap_s(since=began))
-            assert_complete(made, frames=750)
+            assert_complete(made, frames=900)
         print(
             "\nrolling restart: " + ", ".join(f"{gap:.2f}" for gap in gaps) + " s without a frame"
         )
