@@ -79,7 +79,8 @@ REFUSED = [
     pytest.param(
         CIRCLE | {"restartPolicy": "Always"}, 'supported values: "Never"', id="restart-policy"
     ),
-    pytest.param(CIRCLE | {"poolRef": {"name": "a"}}, 'unknown field "spec.poolRef"', id="pool"),
+    pytest.param(CIRCLE | {"poolRef": {}}, "spec.poolRef.name: Required value", id="pool"),
+    pytest.param(CIRCLE | {"poolRef": {"name": "A"}}, "spec.poolRef.name", id="pool-name"),
     # Attempts at a pod with more than a session's rights.
     pytest.param(
         with_pod(serviceAccountName="default"),
