@@ -22,6 +22,11 @@ from podstream_core import names
 from podstream_core.agentapi import AgentPhase
 from podstream_core.names import LABEL_POOL, LABEL_SESSION
 
+# A process that dies closes nothing: its sockets are left to the garbage collector here.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
+)
+
 POD = "operator-0"
 """A container that is started again has its pod's identity, and with it the Lease."""
 
