@@ -17,6 +17,8 @@ LIVE: Final = frozenset({Use.STARTING, Use.IDLE, Use.SILENT, Use.IN_USE})
 """What counts towards `spec.max`."""
 SILENCE_PATIENCE_S: Final = 5.0
 """An idle pod whose agent has been silent for so long is not kept warm any more."""
+GIVEN_UP: Final = frozenset({"Abandoned", "SessionRejected"})
+"""Reasons with which a router ends a pod for which it will create no session."""
 LAST_WORDS_KEPT: Final = timedelta(seconds=150)
 """A pod that ended before its session appeared: routers try to create that for 120 s."""
 
@@ -92,6 +94,8 @@ def _was_assigned(pod: PodFacts, *, taken: bool) -> bool:
     record = decode_termination(pod.terminated.message) if pod.terminated else None
     if record is None or record.pod_uid != pod.uid:
         return taken
+    if record.failure is not None and record.failure.reason in GIVEN_UP:
+        return False
     return record.assignment_id is not None
 
 
