@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass
 import psutil
 import uvloop
 
-from podstream_router.splice import Broken, join
+from podstream_core.splice import Broken, join
 
 HOST = "127.0.0.1"
 CHUNK = bytes(1 << 20)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from podstream_core.agentapi import Protocol
+from podstream_core.splice import Broken, join
 from podstream_core.tokens import PublicKeys
 from podstream_router.access import random_holder
 from podstream_router.admission import Places
@@ -28,7 +29,6 @@ from podstream_router.metrics import RouterMetrics
 from podstream_router.placement import Placement, Seat
 from podstream_router.protocols import require_workload
 from podstream_router.routes import PoolRoute, RouteTable, SessionRoute
-from podstream_router.splice import Broken, join
 from podstream_router.targets import ListenerTarget, SessionTarget
 
 logger = logging.getLogger(__name__)

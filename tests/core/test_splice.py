@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from podstream_router.splice import Broken, join
+from podstream_core.splice import Broken, join
 
 MIB = 1 << 20
 
