@@ -65,7 +65,10 @@ def test_samples_are_accepted(path: Path) -> None:
         ),
         pytest.param(
             {},
-            ['spec: names no workload: set spec.circle ("circle: {}" takes every default)'],
+            [
+                "spec: names no workload: set spec.circle or spec.imageOps "
+                '("circle: {}" takes every default)'
+            ],
             id="no-workload",
         ),
         pytest.param(

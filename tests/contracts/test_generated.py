@@ -5,7 +5,7 @@ import tomllib
 import yaml
 
 from contracts.crds import ROOT
-from tools import api_docs, pool_template, sync_crds
+from tools import api_docs, image_protos, pool_template, sync_crds
 
 
 def test_template_of_pools_is_that_of_sessions() -> None:
@@ -22,6 +22,11 @@ def test_chart_carries_the_crds() -> None:
 
 def test_api_page_is_up_to_date() -> None:
     assert api_docs.TARGET.read_text() == api_docs.render(), "run python tests/tools/api_docs.py"
+
+
+def test_messages_of_the_image_services_are_up_to_date() -> None:
+    present = {path.name: path.read_text() for path in image_protos.TARGET.glob("*_pb2.py*")}
+    assert present == image_protos.generate(), "run python tests/tools/image_protos.py"
 
 
 def test_one_version_for_everything() -> None:

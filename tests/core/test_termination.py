@@ -1,16 +1,32 @@
 import json
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import pytest
 
 from podstream_core.agentapi import AgentPhase, AgentState, Failure, SessionRef
-from podstream_core.api import CircleResults, Codec, LatencyMs, Results, Timeline
+from podstream_core.api import (
+    CircleResults,
+    Codec,
+    ImageOperationCounts,
+    ImageOpsResults,
+    ImageRejections,
+    LatencyMs,
+    Results,
+    Timeline,
+)
+from podstream_core.api.base import ApiValue
 from podstream_core.termination import RECORD_BYTES, decode_termination, encode_termination
 
 KUBELET_KEEPS_BYTES = 4096
 MOMENT = datetime(2026, 11, 21, 9, 57, 36, 440897, tzinfo=UTC)
 BIG_COUNT = 2**53 - 1
+CountsT = TypeVar("CountsT", bound=ApiValue)
 BIG_FLOAT = 1.7976931348623157e308
+
+
+def all_big(kind: type[CountsT]) -> CountsT:
+    return kind(**dict.fromkeys(kind.__struct_fields__, BIG_COUNT))
 
 
 def largest_state(message: str) -> AgentState:
@@ -44,6 +60,15 @@ def largest_state(message: str) -> AgentState:
                 fps=-BIG_FLOAT,
                 latency_ms=LatencyMs(p50=-BIG_FLOAT, p95=-BIG_FLOAT, p99=-BIG_FLOAT),
             ),
+            image_ops=ImageOpsResults(
+                calls=BIG_COUNT,
+                rejected=all_big(ImageRejections),
+                operations=all_big(ImageOperationCounts),
+                bytes_in=BIG_COUNT,
+                bytes_out=BIG_COUNT,
+                pixels=BIG_COUNT,
+                latency_ms=LatencyMs(p50=-BIG_FLOAT, p95=-BIG_FLOAT, p99=-BIG_FLOAT),
+            ),
         ),
     )
 
@@ -53,9 +78,17 @@ def test_largest_state_of_every_member_is_set() -> None:
     results = largest_state("").results
     assert results is not None
     assert results.circle is not None
+    assert results.image_ops is not None
     unset = [
         f"{type(value).__name__}.{name}"
-        for value in (results, results.circle, largest_state("").timeline)
+        for value in (
+            results,
+            results.circle,
+            results.image_ops,
+            results.image_ops.rejected,
+            results.image_ops.operations,
+            largest_state("").timeline,
+        )
         for name in value.__struct_fields__
         if getattr(value, name) in (None, 0)
     ]

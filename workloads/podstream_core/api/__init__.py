@@ -5,6 +5,12 @@ bounds, and a contract test holds the two together.
 """
 
 from podstream_core.api.circle import Ball, Circle, CircleResults, Codec, Estimator, LatencyMs
+from podstream_core.api.image_ops import (
+    ImageOperationCounts,
+    ImageOps,
+    ImageOpsResults,
+    ImageRejections,
+)
 from podstream_core.api.pool import (
     PoolCondition,
     PoolConditionType,
@@ -57,6 +63,10 @@ __all__ = [
     "ConnectionStatus",
     "Endpoint",
     "Estimator",
+    "ImageOperationCounts",
+    "ImageOps",
+    "ImageOpsResults",
+    "ImageRejections",
     "LatencyMs",
     "Metadata",
     "Origin",

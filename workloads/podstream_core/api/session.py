@@ -1,14 +1,17 @@
 """StreamSession: metadata, spec and status as frozen values."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, NamedTuple, Self
+from types import MappingProxyType
+from typing import Annotated, Any, Final, NamedTuple, Self
 
 from msgspec import Meta, field
 
 from podstream_core.api.base import ApiValue
 from podstream_core.api.circle import Circle
+from podstream_core.api.image_ops import ImageOps
 from podstream_core.api.status import SessionStatus
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
@@ -99,6 +102,7 @@ class CommonSpec(ApiValue, frozen=True, kw_only=True):
     """What the spec of a session and the template of a pool share."""
 
     circle: Circle | None = None
+    image_ops: ImageOps | None = None
     access: Access = Access()
     startup_timeout_seconds: Annotated[int, Meta(ge=1, le=3600)] = 60
     idle_timeout_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 300
@@ -116,7 +120,9 @@ class CommonSpec(ApiValue, frozen=True, kw_only=True):
     @property
     def workloads(self) -> tuple[str, ...]:
         """Names of the workloads that are set, in the order of the API."""
-        return tuple(name for name in WORKLOADS if getattr(self, name) is not None)
+        return tuple(
+            name for name, member in WORKLOADS.items() if getattr(self, member) is not None
+        )
 
 
 class SessionSpec(CommonSpec, frozen=True, kw_only=True):
@@ -128,8 +134,10 @@ class SessionSpec(CommonSpec, frozen=True, kw_only=True):
     pool_ref: PoolRef | None = None
 
 
-WORKLOADS = ("circle",)
-"""Members of the spec that are workloads."""
+WORKLOADS: Final[Mapping[str, str]] = MappingProxyType(
+    {"circle": "circle", "imageOps": "image_ops"}
+)
+"""Members of the spec and of the results that are workloads: name in the API -> in the values."""
 
 
 class Metadata(ApiValue, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from podstream_core.api.base import ApiValue
 from podstream_core.api.circle import CircleResults
+from podstream_core.api.image_ops import ImageOpsResults
 
 
 class Phase(StrEnum):
@@ -49,7 +50,7 @@ class Endpoint(ApiValue, frozen=True, kw_only=True):
     """One way to reach the session through the router."""
 
     protocol: str
-    """WHEP or Signalling."""
+    """WHEP, Signalling or gRPC."""
     url: str
     """From outside the cluster."""
     cluster_url: str
@@ -84,7 +85,7 @@ class ConnectionStatus(ApiValue, frozen=True, kw_only=True):
     """The first connection that the session's pod has admitted."""
 
     protocol: str
-    """WHEP or Signalling."""
+    """WHEP, Signalling or gRPC."""
     client_address: str | None = None
     """Where it came from, as the router saw it."""
 
@@ -108,6 +109,7 @@ class Results(ApiValue, frozen=True, kw_only=True):
     """Whether these are the last figures; `false` after a pod was lost."""
     observed_at: datetime | None = None
     circle: CircleResults | None = None
+    image_ops: ImageOpsResults | None = None
 
 
 class SessionStatus(ApiValue, frozen=True, kw_only=True):

@@ -12,7 +12,10 @@ from typing import Final
 from podstream_workloads.agent.workload import Workload
 
 WORKLOAD_CLASSES: Final[Mapping[str, str]] = MappingProxyType(
-    {"circle": "podstream_workloads.circle.workload:CircleWorkload"}
+    {
+        "circle": "podstream_workloads.circle.workload:CircleWorkload",
+        "imageOps": "podstream_workloads.imageops.workload:ImageOpsWorkload",
+    }
 )
 """Member of the session's spec -> `module:Class` of its workload."""
 

@@ -13,6 +13,7 @@ import msgspec
 from podstream_core.agentapi import Failure
 from podstream_core.api import Results
 from podstream_core.api.base import ApiValue
+from podstream_core.api.session import WORKLOADS
 from podstream_workloads.agent.children import Child
 from podstream_workloads.agent.lifecycle import WorkloadView
 from podstream_workloads.agent.wire import ChildResults
@@ -75,7 +76,7 @@ class Member:
         except msgspec.ValidationError as error:
             logger.error("figures of workload %s are not of the API: %s", self.name, error)
             return
-        self.figures = getattr(typed, self.name)
+        self.figures = getattr(typed, WORKLOADS[self.name])
         self.observed_at = now
         self.artefacts = tuple(
             StoredArtefact(f"{self.name}-{item.name}", Path(item.path), item.size, item.sha256)
@@ -124,7 +125,7 @@ class Roster:
         return Results(
             final=final,
             observed_at=max(member.observed_at for member in measured if member.observed_at),
-            **{member.name: member.figures for member in measured},  # type: ignore[arg-type]
+            **{WORKLOADS[member.name]: member.figures for member in measured},  # type: ignore[arg-type]
         )
 
     def artefacts(self) -> list[StoredArtefact]:

@@ -1,4 +1,4 @@
-"""Plays the router on 127.0.0.1: WHEP by HTTP and newline-JSON signalling by TCP.
+"""Plays the router on 127.0.0.1: WHEP by HTTP, newline-JSON signalling and gRPC by TCP.
 
 Same URLs, tokens and waiting as the real one. Media needs no relay here: the pod's candidates are
 reachable from the same machine.
@@ -6,6 +6,7 @@ reachable from the same machine.
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import json
 import logging
@@ -36,8 +37,12 @@ HOLD_TIMEOUT_S: Final = 60.0
 """How long a connection waits for the session to become ready."""
 RETRY_PERIOD_S: Final = 0.1
 MAX_SDP_BYTES: Final = 64 * 1024
-_WORKLOAD: Final = "circle"
-_ROLE: Final = "player"
+_ROLES: Final = {
+    Protocol.WHEP: ("circle", "player"),
+    Protocol.SIGNALLING: ("circle", "player"),
+    Protocol.GRPC: ("imageOps", "caller"),
+}
+"""Workload and role that a protocol leads to."""
 _CANDIDATE: Final = re.compile(r"^a=(candidate:|end-of-candidates).*(\r?\n|\Z)", re.MULTILINE)
 _CHUNK_BYTES: Final = 64 * 1024
 _PREAMBLE_TIMEOUT_S: Final = 10.0
@@ -103,7 +108,20 @@ class Gateway:
         Raises:
             OSError: the port is taken.
         """
-        server = await asyncio.start_server(self._splice, HOST, port)
+        return await self._open_tcp(stack, Protocol.SIGNALLING, port=port)
+
+    async def open_grpc(self, stack: contextlib.AsyncExitStack, *, port: int) -> int:
+        """Serve gRPC until the stack is closed; return the port. No token is asked for here.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        return await self._open_tcp(stack, Protocol.GRPC, port=port)
+
+    async def _open_tcp(
+        self, stack: contextlib.AsyncExitStack, protocol: Protocol, *, port: int
+    ) -> int:
+        server = await asyncio.start_server(functools.partial(self._splice, protocol), HOST, port)
         await stack.enter_async_context(server)
         return int(server.sockets[0].getsockname()[1])
 
@@ -164,10 +182,11 @@ class Gateway:
 
     def _token(self, protocol: Protocol, *, holder: str) -> str:
         uid = self._session.metadata.uid
+        workload, role = _ROLES[protocol]
         grant = ConnectionGrant(
             session_uid=uid,
-            workload=_WORKLOAD,
-            role=_ROLE,
+            workload=workload,
+            role=role,
             protocol=protocol,
             holder=holder,
             client_address=HOST,
@@ -179,13 +198,15 @@ class Gateway:
             claims=grant.to_body(),
         )
 
-    # -- signalling ------------------------------------------------------------------------------
+    # -- TCP -------------------------------------------------------------------------------------
 
-    async def _splice(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _splice(
+        self, protocol: Protocol, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         try:
-            pod_reader, pod_writer = await self._open_stream()
+            pod_reader, pod_writer = await self._open_stream(protocol)
         except (OSError, TimeoutError, ConnectionRefusedError) as error:
-            logger.warning("signalling client refused: %s", error)
+            logger.warning("%s client refused: %s", protocol.value, error)
             writer.close()
             return
         pumps = [
@@ -201,11 +222,13 @@ class Gateway:
             pod_writer.close()
             writer.close()
 
-    async def _open_stream(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _open_stream(
+        self, protocol: Protocol
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         holder = secrets.token_hex(16)
         deadline = asyncio.get_running_loop().time() + HOLD_TIMEOUT_S
         while True:
-            token = self._token(Protocol.SIGNALLING, holder=holder)
+            token = self._token(protocol, holder=holder)
             reader, writer = await asyncio.open_connection(HOST, self._ports.stream)
             writer.write(json.dumps({"token": token}).encode() + b"\n")
             async with asyncio.timeout(_PREAMBLE_TIMEOUT_S):

@@ -35,6 +35,7 @@ from podstream_workloads.local.gateway import HOST, Gateway
 REPORT_PERIOD_S: Final = 3.0
 SIGNALLING: Final = "signalling"
 DEFAULT_SIGNALLING_PORT: Final = next(item.port for item in LISTENERS if item.name == SIGNALLING)
+DEFAULT_GRPC_PORT: Final = next(item.port for item in LISTENERS if item.name == "grpc")
 _NEVER_S: Final = 86_400.0
 
 
@@ -46,6 +47,8 @@ class RunOptions:
     """HTTP port of the WHEP endpoint; 0: any free one."""
     signalling_port: int
     """TCP port of the signalling listener, where the spec names it; 0: any free one."""
+    grpc_port: int
+    """TCP port of gRPC, where the spec has image operations; 0: any free one."""
     log_level: str
     log_format: LogFormat
     registry: Mapping[str, str]
@@ -122,9 +125,13 @@ class LocalRun:
             http_port = await gateway.open(stack, port=self._options.port)
             url = f"http://{HOST}:{http_port}{gateway.path}"
             token = self._client_token()
-            say(f"WHEP        {url}")
-            if token is not None:
-                say(f"token       {token}")
+            if self._session.spec.circle is not None:
+                say(f"WHEP        {url}")
+                if token is not None:
+                    say(f"token       {token}")
+            if self._session.spec.image_ops is not None:
+                port = await gateway.open_grpc(stack, port=self._options.grpc_port)
+                say(f"gRPC        {HOST}:{port}")
             if SIGNALLING in self._session.spec.listeners:
                 port = await gateway.open_signalling(stack, port=self._options.signalling_port)
                 say(f"signalling  {HOST}:{port}")

@@ -105,7 +105,10 @@ def find_unknown(value: Any, kind: msgspec.inspect.Type, *, path: str) -> Iterat
 def _broken_rules(spec: SessionSpec) -> Iterator[str]:
     """The rules that the CRD writes in CEL."""
     if not spec.workloads:
-        yield 'spec: names no workload: set spec.circle ("circle: {}" takes every default)'
+        yield (
+            "spec: names no workload: set spec.circle or spec.imageOps "
+            '("circle: {}" takes every default)'
+        )
     if spec.listeners and spec.access.mode is not AccessMode.PUBLIC:
         yield "spec.listeners: needs spec.access.mode Public, their clients send no token"
     circle = spec.circle

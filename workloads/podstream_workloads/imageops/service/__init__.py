@@ -1,0 +1,1 @@
+"""The gRPC services: the compatible one and podstream's own, over the same engine."""

@@ -1,0 +1,1 @@
+"""Messages of the image services: generated modules, and a parser that copies no pixels."""

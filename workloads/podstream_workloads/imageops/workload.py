@@ -1,0 +1,177 @@
+"""The image operations workload as the agent runs it: one caller's connection, many calls on it.
+
+The gRPC library cannot take over a connection that somebody else has accepted. So its server
+listens on a unix socket of this process, and each connection that arrives is joined to it in the
+kernel: bytes, half-close and back-pressure go through as they are.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import ClassVar, Final
+
+from podstream_core.agentapi import Protocol
+from podstream_core.api import ImageOpsResults, SessionSpec
+from podstream_core.splice import Broken, join
+from podstream_workloads.agent import (
+    Connection,
+    NotReady,
+    SpecRejected,
+    UnsupportedOffer,
+    Workload,
+    WorkloadContext,
+    WorkloadResults,
+)
+from podstream_workloads.imageops.limits import ServiceLimits
+from podstream_workloads.imageops.service.server import ImageServer, keep_freed_memory
+from podstream_workloads.imageops.statistics import Statistics
+from podstream_workloads.imageops.workers.pool import PoolClosed
+
+logger = logging.getLogger(__name__)
+
+_SOCKET_BUFFER_BYTES: Final = 1 << 20
+_CLOSE_TIMEOUT_S: Final = 2.0
+
+
+class ImageOpsWorkload(Workload):
+    """Serves one caller at a time."""
+
+    name: ClassVar[str] = "imageOps"
+    roles: ClassVar[Mapping[str, int]] = MappingProxyType({"caller": 1})
+
+    def __init__(self) -> None:
+        self._context: WorkloadContext | None = None
+        self._server: ImageServer | None = None
+        self._statistics: Statistics | None = None
+        self._folder: Path | None = None
+        self._connections: dict[str, asyncio.Task[None]] = {}
+        self._has_news = False
+
+    async def configure(self, spec: SessionSpec, context: WorkloadContext) -> None:
+        """Take the session: start workers and services, which takes about a second."""
+        image_ops = spec.image_ops
+        if image_ops is None:
+            raise SpecRejected("spec.imageOps is not set")
+        loop = asyncio.get_running_loop()
+        keep_freed_memory()
+        self._context = context
+
+        def tell() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+                loop.call_soon_threadsafe(self._figures_changed)
+
+        self._statistics = Statistics(on_change=tell)
+        # Paths of unix sockets are short (108 bytes), folders of sessions may be deep.
+        self._folder = Path(tempfile.mkdtemp(prefix="image-"))
+        server = ImageServer(ServiceLimits.of(image_ops), statistics=self._statistics)
+        self._server = server
+        try:
+            await asyncio.to_thread(server.open, f"unix:{self._socket_path}")
+        except (PoolClosed, RuntimeError, OSError) as error:
+            raise SpecRejected(f"the image server cannot be started: {error}") from error
+        if not server.pool.is_confined:
+            logger.warning("no filter of system calls for decoders on this machine")
+        context.ready()
+
+    @property
+    def is_finite(self) -> bool:
+        """Never: a session lasts until its caller leaves."""
+        return False
+
+    async def connect_stream(self, connection: Connection, *, sock: socket.socket) -> None:
+        """Join a caller's connection to the server."""
+        if connection.protocol is not Protocol.GRPC:
+            sock.close()
+            raise UnsupportedOffer(f"workload imageOps does not speak {connection.protocol}")
+        inner = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+                inner.setsockopt(socket.SOL_SOCKET, option, _SOCKET_BUFFER_BYTES)
+            await asyncio.get_running_loop().sock_connect(inner, str(self._socket_path))
+        except OSError as error:
+            inner.close()
+            sock.close()
+            raise NotReady(f"the image server takes no connection: {error}") from error
+        task = asyncio.create_task(self._serve(connection, sock, inner), name=connection.id)
+        self._connections[connection.id] = task
+
+    async def disconnect(self, connection_id: str) -> None:
+        """End a caller's connection; calls that run on it are cancelled."""
+        task = self._connections.pop(connection_id, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def results(self) -> WorkloadResults:
+        """The figures so far."""
+        if self._statistics is None:
+            return WorkloadResults(ImageOpsResults())
+        return WorkloadResults(self._statistics.results())
+
+    async def drain(self) -> None:
+        """End all connections, calls and workers."""
+        for connection_id in list(self._connections):
+            await self.disconnect(connection_id)
+        if self._server is not None:
+            server, self._server = self._server, None
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                    await asyncio.to_thread(server.close, grace_s=0.2)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def _socket_path(self) -> Path:
+        if self._folder is None:
+            raise NotReady("the workload has no session yet")
+        return self._folder / "grpc"
+
+    async def _serve(
+        self, connection: Connection, sock: socket.socket, inner: socket.socket
+    ) -> None:
+        context = self._context
+        assert context is not None  # a connection comes after `configure`
+        reason = "the caller left"
+        try:
+            with sock, inner:
+                if await _speaks(sock):
+                    context.established(connection.id)
+                    received, sent = await join(sock, inner)
+                    logger.info(
+                        "caller left",
+                        extra={"connection": connection.id, "received": received, "sent": sent},
+                    )
+        except Broken as error:
+            reason = str(error)
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+        if self._connections.pop(connection.id, None) is not None:
+            context.lost(connection.id, reason=reason)
+
+    def _figures_changed(self) -> None:
+        context = self._context
+        if context is None or self._statistics is None:
+            return
+        if not self._has_news and self._statistics.results().calls:
+            self._has_news = True
+            context.first_frame()
+        context.results_changed()
+
+
+async def _speaks(sock: socket.socket) -> bool:
+    """Wait for a first byte, without taking it; false where the connection ends before."""
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(sock, readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(sock)
+    return bool(sock.recv(1, socket.MSG_PEEK))
