@@ -21,7 +21,7 @@ from podstream_workloads.imageops.wire import podstream_image_v1_pb2 as pb
 
 TURN = pb.Operation(turn=pb.Turn(quarters=1))
 MEAN = pb.Operation(mean=pb.Mean())
-SLOW = [pb.Operation(mean=pb.Mean(width=201, height=201))] * 20
+SLOW = [pb.Operation(gaussian=pb.Gaussian(sigma=40))] * 20
 
 
 @pytest.fixture

@@ -139,13 +139,18 @@ async def test_refusals_are_counted(tmp_path: Path) -> None:
 
 
 async def test_disconnect_ends_the_connection_and_its_calls(tmp_path: Path) -> None:
+    picture = noise(2000, 2000)
     async with configured(tmp_path) as (workload, context, port):
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            running = asyncio.create_task(asyncio.to_thread(work, channel, noise(2000, 2000), SLOW))
+            call = Images(channel).process(
+                requests(picture.tobytes(), input=raw(picture), operations=SLOW, progress=True)
+            )
+            # An answer shows that the call has come: before, gRPC repeats it on a new connection.
+            await asyncio.to_thread(next, call)
             await context.reported("established c1")
             await workload.disconnect("c1")
             with pytest.raises(grpc.RpcError) as caught:
-                await running
+                await asyncio.to_thread(list, call)
             assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
         await workload.disconnect("unknown")
 
