@@ -99,6 +99,8 @@ class OperatorSettings:
                 or f"127.0.0.1:{_PORTS['signalling']}",
                 signalling_cluster_address=env.get("PODSTREAM_SIGNALLING_CLUSTER_ADDRESS")
                 or f"{router_host}:{_PORTS['signalling']}",
+                grpc_address=env.get("PODSTREAM_GRPC_ADDRESS", ""),
+                grpc_cluster_address=env.get("PODSTREAM_GRPC_CLUSTER_ADDRESS", ""),
             ),
             session_image=_required(env, "PODSTREAM_SESSION_IMAGE"),
             session_image_pull_policy=_choice(

@@ -97,6 +97,8 @@ def test_kind_environment() -> None:
         "PODSTREAM_EXTERNAL_URL": "http://127.0.0.1:8080",
         "PODSTREAM_SIGNALLING_ADDRESS": "127.0.0.1:50052",
         "PODSTREAM_SIGNALLING_CLUSTER_ADDRESS": "podstream-router.streams.svc:50052",
+        "PODSTREAM_GRPC_ADDRESS": "127.0.0.1:50051",
+        "PODSTREAM_GRPC_CLUSTER_ADDRESS": "podstream-router.streams.svc:50051",
         "PODSTREAM_RESYNC_SECONDS": "60",
         "PODSTREAM_POOL_MAX_STARTING": "10",
         "PODSTREAM_MAX_SESSIONS_PER_NAMESPACE": "0",
@@ -126,6 +128,7 @@ def test_embedded_addresses_are_node_ports() -> None:
     by_name = {row.name: row.node_port for row in LISTENERS}
     assert operator["PODSTREAM_EXTERNAL_URL"] == f"http://10.89.0.2:{by_name['http']}"
     assert operator["PODSTREAM_SIGNALLING_ADDRESS"] == f"10.89.0.2:{by_name['signalling']}"
+    assert operator["PODSTREAM_GRPC_ADDRESS"] == f"10.89.0.2:{by_name['grpc']}"
     advertised = json.loads(router["PODSTREAM_MEDIA_ADVERTISE"])
     assert advertised[0] == f"10.89.0.2:{by_name['media']}"
 
@@ -137,12 +140,13 @@ def test_without_external_addresses_the_service_is_named() -> None:
     assert (
         operator["PODSTREAM_SIGNALLING_ADDRESS"] == operator["PODSTREAM_SIGNALLING_CLUSTER_ADDRESS"]
     )
+    assert operator["PODSTREAM_GRPC_ADDRESS"] == operator["PODSTREAM_GRPC_CLUSTER_ADDRESS"]
 
 
-def test_without_a_signalling_listener_no_address_is_promised() -> None:
+def test_without_a_listener_no_address_is_promised() -> None:
     settings = 'router.listeners=[{"name":"http","port":8080,"protocol":"http"}]'
     operator = environment(render("default", settings), "podstream-operator")
-    assert not [name for name in operator if "SIGNALLING" in name]
+    assert not [name for name in operator if "SIGNALLING" in name or "GRPC" in name]
 
 
 def test_release_name_is_the_prefix() -> None:

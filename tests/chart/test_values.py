@@ -41,6 +41,7 @@ def test_lint_has_no_findings(values: str) -> None:
         pytest.param(
             'externalSignallingAddress="127.0.0.1"', ["/externalSignallingAddress"], id="no-port"
         ),
+        pytest.param('externalGrpcAddress="http://a:1"', ["/externalGrpcAddress"], id="grpc-url"),
         pytest.param(
             'router.media.advertise=["127.0.0.1"]', ["/router/media/advertise/0"], id="media"
         ),

@@ -59,6 +59,7 @@ def test_kind_values_lead_to_the_mapped_ports() -> None:
     host_ports = {listener.name: listener.host_port for listener in LISTENERS}
     assert values["externalUrl"] == f"http://127.0.0.1:{host_ports['http']}"
     assert values["externalSignallingAddress"] == f"127.0.0.1:{host_ports['signalling']}"
+    assert values["externalGrpcAddress"] == f"127.0.0.1:{host_ports['grpc']}"
     assert values["router"]["media"]["advertise"] == [f"127.0.0.1:{host_ports['media']}"]
 
 

@@ -37,6 +37,8 @@ SITE = Site(
     cluster_url="http://podstream-router.media.svc:8080",
     signalling_address="127.0.0.1:50052",
     signalling_cluster_address="podstream-router.media.svc:50052",
+    grpc_address="127.0.0.1:50051",
+    grpc_cluster_address="podstream-router.media.svc:50051",
 )
 PATIENCE_S = 5.0
 

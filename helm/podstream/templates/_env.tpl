@@ -22,6 +22,12 @@
 - name: PODSTREAM_SIGNALLING_CLUSTER_ADDRESS
   value: {{ . | quote }}
 {{- end }}
+{{- with include "podstream.clusterGrpcAddress" . }}
+- name: PODSTREAM_GRPC_ADDRESS
+  value: {{ $.Values.externalGrpcAddress | default . | quote }}
+- name: PODSTREAM_GRPC_CLUSTER_ADDRESS
+  value: {{ . | quote }}
+{{- end }}
 - name: PODSTREAM_RESYNC_SECONDS
   value: {{ .Values.operator.resyncSeconds | quote }}
 - name: PODSTREAM_POOL_MAX_STARTING

@@ -15,3 +15,7 @@ class Site:
     """`host:port` of the signalling listener from outside the cluster."""
     signalling_cluster_address: str
     """`host:port` of the signalling listener from a pod."""
+    grpc_address: str = ""
+    """`host:port` of the gRPC listener from outside the cluster; empty where there is none."""
+    grpc_cluster_address: str = ""
+    """`host:port` of the gRPC listener from a pod."""

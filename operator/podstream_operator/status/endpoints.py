@@ -1,30 +1,47 @@
-"""`status.endpoints`: every way that leads to a session through the router."""
+"""`status.endpoints`: every way that leads to a session or pool through the router."""
 
+from collections.abc import Sequence
 from typing import Final
 
-from podstream_core.api import Endpoint, StreamSession
+from podstream_core.api import Endpoint, StreamPool, StreamSession
 from podstream_core.ports import LISTENERS
 from podstream_operator.facts import Site
 
-SIGNALLING_LISTENERS: Final = frozenset(
-    listener.name for listener in LISTENERS if listener.protocol == "signalling"
-)
+
+def _listeners(protocol: str) -> frozenset[str]:
+    return frozenset(listener.name for listener in LISTENERS if listener.protocol == protocol)
+
+
+SIGNALLING_LISTENERS: Final = _listeners("signalling")
+GRPC_LISTENERS: Final = _listeners("grpc")
 
 
 def endpoints_of(session: StreamSession, *, site: Site) -> list[Endpoint]:
-    """WHEP always; signalling where `spec.listeners` names such a listener."""
-    path = _whep_path(session)
-    endpoints = [
-        Endpoint(protocol="WHEP", url=site.external_url + path, cluster_url=site.cluster_url + path)
-    ]
-    if not SIGNALLING_LISTENERS.isdisjoint(session.spec.listeners):
-        endpoints.append(
-            Endpoint(
-                protocol="Signalling",
-                url=f"tcp://{site.signalling_address}",
-                cluster_url=f"tcp://{site.signalling_cluster_address}",
-            )
-        )
+    """Ways to a session: those that its workloads speak.
+
+    gRPC needs no listener of its own: calls name the session in their metadata. Signalling clients
+    cannot, so `spec.listeners` must name such a listener.
+    """
+    workloads = session.spec.workloads
+    endpoints = []
+    if "circle" in workloads:
+        endpoints.append(_whep(_whep_path(session), site=site))
+        endpoints += _signalling(session.spec.listeners, site=site)
+    if "imageOps" in workloads:
+        endpoints += _grpc(site)
+    return endpoints
+
+
+def pool_endpoints(pool: StreamPool, *, site: Site) -> list[Endpoint]:
+    """Ways to a session of a pool; by gRPC and signalling where `spec.listeners` leads to it."""
+    workloads = pool.spec.template.spec.workloads
+    endpoints = []
+    if "circle" in workloads:
+        path = f"/p/{pool.metadata.namespace}/{pool.metadata.name}/whep"
+        endpoints.append(_whep(path, site=site))
+        endpoints += _signalling(pool.spec.listeners, site=site)
+    if "imageOps" in workloads and not GRPC_LISTENERS.isdisjoint(pool.spec.listeners):
+        endpoints += _grpc(site)
     return endpoints
 
 
@@ -35,3 +52,33 @@ def whep_cluster_url(session: StreamSession, *, site: Site) -> str:
 
 def _whep_path(session: StreamSession) -> str:
     return f"/s/{session.metadata.namespace}/{session.metadata.name}/whep"
+
+
+def _whep(path: str, *, site: Site) -> Endpoint:
+    return Endpoint(
+        protocol="WHEP", url=site.external_url + path, cluster_url=site.cluster_url + path
+    )
+
+
+def _signalling(listeners: Sequence[str], *, site: Site) -> list[Endpoint]:
+    if SIGNALLING_LISTENERS.isdisjoint(listeners):
+        return []
+    return [
+        Endpoint(
+            protocol="Signalling",
+            url=f"tcp://{site.signalling_address}",
+            cluster_url=f"tcp://{site.signalling_cluster_address}",
+        )
+    ]
+
+
+def _grpc(site: Site) -> list[Endpoint]:
+    if not site.grpc_address:
+        return []
+    return [
+        Endpoint(
+            protocol="gRPC",
+            url=f"grpc://{site.grpc_address}",
+            cluster_url=f"grpc://{site.grpc_cluster_address}",
+        )
+    ]

@@ -7,7 +7,6 @@ from typing import Final
 from podstream_core import names
 from podstream_core.api import (
     AccessStatus,
-    Endpoint,
     PoolCondition,
     PoolConditionType,
     PoolStatus,
@@ -16,7 +15,7 @@ from podstream_core.api import (
 from podstream_operator.facts import PooledPod, PoolObserved, Site, Use
 from podstream_operator.resources import has_secret, secret_name
 from podstream_operator.status.conditions import Verdict
-from podstream_operator.status.endpoints import SIGNALLING_LISTENERS
+from podstream_operator.status.endpoints import pool_endpoints
 
 _IN_ORDER: Final = (
     PoolConditionType.READY,
@@ -60,7 +59,7 @@ def pool_status(
         shape=observed.shape,
         selector=f"{names.LABEL_POOL}={pool.metadata.name}",
         access=AccessStatus(secret_name=secret_name(pool)) if has_secret(pool) else None,
-        endpoints=_endpoints(pool, site=site),
+        endpoints=pool_endpoints(pool, site=site),
         conditions=[
             _condition(
                 kind,
@@ -125,19 +124,3 @@ def _condition(
         last_transition_time=since,
         observed_generation=generation,
     )
-
-
-def _endpoints(pool: StreamPool, *, site: Site) -> list[Endpoint]:
-    path = f"/p/{pool.metadata.namespace}/{pool.metadata.name}/whep"
-    endpoints = [
-        Endpoint(protocol="WHEP", url=site.external_url + path, cluster_url=site.cluster_url + path)
-    ]
-    if not SIGNALLING_LISTENERS.isdisjoint(pool.spec.listeners):
-        endpoints.append(
-            Endpoint(
-                protocol="Signalling",
-                url=f"tcp://{site.signalling_address}",
-                cluster_url=f"tcp://{site.signalling_cluster_address}",
-            )
-        )
-    return endpoints

@@ -61,6 +61,7 @@ class Embedded(Platform):
         return {
             "externalUrl": f"http://{node}:30080",
             "externalSignallingAddress": f"{node}:30052",
+            "externalGrpcAddress": f"{node}:30051",
             "router.media.advertise[0]": f"{node}:30478",
         }
 

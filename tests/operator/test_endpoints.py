@@ -1,0 +1,52 @@
+"""`status.endpoints` names the ways that the workloads speak, and no others."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fakes.values import SITE, make_session
+from podstream_core.api import StreamPool
+from podstream_operator.status.endpoints import endpoints_of, pool_endpoints
+
+WITH_GRPC = replace(SITE, grpc_address="h:50051", grpc_cluster_address="r:50051")
+PICTURES: dict[str, Any] = {"circle": None, "imageOps": {}}
+
+
+def make_pool(*listeners: str, **workloads: Any) -> StreamPool:
+    template = {"spec": {**workloads, "access": {"mode": "Public"}}}
+    return StreamPool.from_body(
+        {
+            "metadata": {"name": "p", "namespace": "media", "uid": "u", "generation": 1},
+            "spec": {"template": template, "listeners": list(listeners)},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("spec", "urls"),
+    [
+        pytest.param({}, ["http://127.0.0.1:8080/s/media/ball/whep"], id="circle"),
+        pytest.param(PICTURES, ["grpc://h:50051"], id="pictures"),
+        pytest.param({**PICTURES, "listeners": ["grpc"]}, ["grpc://h:50051"], id="listener"),
+        pytest.param(
+            {"imageOps": {}},
+            ["http://127.0.0.1:8080/s/media/ball/whep", "grpc://h:50051"],
+            id="both",
+        ),
+    ],
+)
+def test_a_session_is_reached_as_its_workloads_speak(spec: dict[str, Any], urls: list[str]) -> None:
+    found = endpoints_of(make_session(**spec), site=WITH_GRPC)
+    assert [item.url for item in found] == urls
+
+
+def test_without_a_grpc_listener_no_address_is_promised() -> None:
+    assert endpoints_of(make_session(**PICTURES), site=SITE) == []
+
+
+def test_a_pool_is_reached_by_grpc_through_a_listener_only() -> None:
+    """Calls can name a session, but no pool."""
+    assert pool_endpoints(make_pool(imageOps={}), site=WITH_GRPC) == []
+    (found,) = pool_endpoints(make_pool("grpc", imageOps={}), site=WITH_GRPC)
+    assert (found.protocol, found.cluster_url) == ("gRPC", "grpc://r:50051")
