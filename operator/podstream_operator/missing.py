@@ -1,8 +1,8 @@
-"""An agent that has answered before and falls silent: does its pod still exist?
+"""Does a pod still exist, or exist already? Asked of the API server where no watch has told.
 
-The watch says so when a pod goes, but a watch can be late, or have been interrupted while the pod
-was deleted. The pod itself is read then, at the first silence and ever more seldom after it: a
-lost node silences many at once, and their pods stay for a while.
+An agent that has answered before falls silent: a watch would say that its pod has gone, but can be
+late, or have been interrupted in that moment. The pod is read at the first silence, and ever more
+seldom after it: a lost node silences many at once, and their pods stay for a while.
 """
 
 import logging
@@ -31,3 +31,13 @@ async def read_pod_again(pod: PodFacts, *, kube: KubeClient, cache: Cache) -> No
         cache.put_pod(found)
     else:
         cache.drop_pod(pod)
+
+
+async def read_pods_again(namespace: str, *, kube: KubeClient, cache: Cache) -> None:
+    """Bring the cache up to date on the pods that exist.
+
+    Raises:
+        ApiError: they cannot be listed.
+    """
+    async for body in kube.list_pods(namespace):
+        cache.put_pod(PodFacts.from_body(body))

@@ -27,6 +27,7 @@ from podstream_operator.pools.offers import Offers
 from podstream_operator.pools.view import WarmView
 from podstream_operator.resources import SessionImage
 from podstream_operator.status import (
+    agrees,
     ending_of,
     is_true,
     merge_patch,
@@ -90,9 +91,7 @@ class Reconciler:
                 self._unplaced.discard(key)
                 return None
             session = known.session
-            memory = self._memories.get(session.metadata.uid) or Memory(
-                first_seen_at=known.first_seen_at
-            )
+            memory = self._remembered(known)
             now = self._clock.now()
             observed = Observed(
                 pods=self._cache.pods_of(session),
@@ -117,6 +116,17 @@ class Reconciler:
             return plan.requeue_after_s
         logger.warning("reconcile does not settle", extra={"key": str(key)})
         return AGAIN_S
+
+    def _remembered(self, known: CachedSession) -> Memory:
+        """What this process knows of a session; the stored status counts where it agrees."""
+        session = known.session
+        memory = self._memories.get(session.metadata.uid)
+        if memory is None:
+            return Memory(first_seen_at=known.first_seen_at)
+        own, stored = memory.status, session.status
+        if own is not None and own != stored and agrees(stored, own):
+            return dataclasses.replace(memory, status=stored)
+        return memory
 
     def _offer(self, session: StreamSession, *, memory: Memory) -> Offer:
         """What the pools have, for a session that lives and has no pod."""

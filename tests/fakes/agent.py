@@ -42,6 +42,10 @@ class FakeAgent:
         self.answer: Callable[[web.Request], Awaitable[web.Response]] | None = None
         """Takes all calls, where set."""
 
+    def set_clock(self, now: Callable[[], datetime]) -> None:
+        """Let its clock show something else from now on."""
+        self._now = now
+
     def move(self, phase: AgentPhase, **changes: Any) -> None:
         """Go to a phase; the timeline follows."""
         stamps = {

@@ -48,6 +48,8 @@ class Fault:
     message: str = "injected"
     after: bool = False
     """The change is made, and its answer lost."""
+    delay_s: float = 0.0
+    """The answer comes so late, whatever it is; with `status` 200 it is the right one."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ class FakeKubeApi:
 
     def __init__(self, *, serves_sessions: bool = True, now: Callable[[], datetime]) -> None:
         self._objects: dict[tuple[str, str, str], Body] = {}
-        self._log: list[tuple[int, str, str, str, Body]] = []
+        self._log: list[tuple[int, str, str, str, Body, Body]] = []
+        """Version, resource, namespace, event, the object, and the object before."""
         self._version = 100
         self._changed = asyncio.Condition()
         self._faults: list[Fault] = []
@@ -105,9 +108,11 @@ class FakeKubeApi:
         headers: dict[str, str] | None = None,
         message: str = "injected",
         after: bool = False,
+        delay_s: float = 0.0,
     ) -> Fault:
         """Let the next requests of this kind fail."""
-        fault = Fault(method, re.compile(path), status, times, headers or {}, message, after)
+        pattern = re.compile(path)
+        fault = Fault(method, pattern, status, times, headers or {}, message, after, delay_s)
         self._faults.append(fault)
         return fault
 
@@ -186,8 +191,10 @@ class FakeKubeApi:
 
     def _store(self, resource: str, namespace: str, body: Body, *, kind: str) -> None:
         body["metadata"]["resourceVersion"] = self._next()
-        self._objects[resource, namespace, body["metadata"]["name"]] = body
-        self._log.append((self._version, resource, namespace, kind, copy.deepcopy(body)))
+        key = (resource, namespace, body["metadata"]["name"])
+        before = self._objects.get(key, body)
+        self._objects[key] = body
+        self._log.append((self._version, resource, namespace, kind, copy.deepcopy(body), before))
 
     def _delete(
         self, resource: str, namespace: str, name: str, *, orphan: bool = False, quiet: bool = False
@@ -195,7 +202,7 @@ class FakeKubeApi:
         body = self._objects.pop((resource, namespace, name))
         body["metadata"]["resourceVersion"] = self._next()
         if not quiet:
-            self._log.append((self._version, resource, namespace, "DELETED", body))
+            self._log.append((self._version, resource, namespace, "DELETED", body, body))
         uid = body["metadata"]["uid"]
         for (kind, space, child), item in list(self._objects.items()):
             owners = item["metadata"].get("ownerReferences") or []
@@ -229,6 +236,10 @@ class FakeKubeApi:
         fault = self._fault("WATCH" if watching else request.method, request.path)
         if fault is not None and fault.status == 0:
             await asyncio.Event().wait()  # until the client has gone
+        if fault is not None and fault.delay_s:
+            await asyncio.sleep(fault.delay_s)
+        if fault is not None and fault.status == 200:
+            fault = None
         if fault is not None and not fault.after:
             response = _failure(fault.status, fault.message, headers=fault.headers)
         elif watching:
@@ -359,11 +370,16 @@ class FakeKubeApi:
             await response.write(_line({"type": "ERROR", "object": error}))
             return response
         while self._watch_epoch == epoch:
-            for version, kind, space, event, body in self._log:
+            for version, kind, space, event, body, before in self._log:
                 if version <= since or self.frozen_watches:
                     continue
-                if kind == resource and space == namespace and _selected(body, selector):
-                    await response.write(_line({"type": event, "object": body}))
+                if kind == resource and space == namespace and _selected(before, selector):
+                    # What a watch's selector no longer matches is gone for that watch.
+                    stays = _selected(body, selector)
+                    told = event if stays else "DELETED"
+                    await response.write(_line({"type": told, "object": body}))
+                elif kind == resource and space == namespace and _selected(body, selector):
+                    await response.write(_line({"type": "ADDED", "object": body}))
                 since = version
             async with self._changed:
                 if self._log and self._log[-1][0] > since and not self.frozen_watches:

@@ -92,6 +92,7 @@ class World:
         """The operator's; it ends with the operator."""
         self._urls: dict[str, str] = {}
         self._retired: asyncio.Queue[Body] = asyncio.Queue()
+        self._stops: list[asyncio.Event] = []
         self._stack = stack
         self._seen: set[str] = set()
 
@@ -278,6 +279,11 @@ class World:
 
     # The operator
 
+    def stop_operators(self) -> None:
+        """Tell all of them at once: kopf's end waits for what the others have begun since."""
+        for stop in self._stops:
+            stop.set()
+
     @asynccontextmanager
     async def running_operator(
         self, *, leads: bool = True, crash: Crash | None = None, **changes: Any
@@ -326,6 +332,7 @@ class World:
             login=lambda **_: kopf.ConnectionInfo(server=self.api.url),
         )
         stop = asyncio.Event()
+        self._stops.append(stop)
         task = asyncio.create_task(self.operator.run(stop=stop), name="operator")
         self.process = task
         try:
@@ -340,7 +347,7 @@ class World:
             yield self.operator
         finally:
             stop.set()
-            while crash is not None and not task.done():
+            while not task.done():
                 await asyncio.wait({task}, timeout=0.02)
                 _end_pause_waiters()
             with suppress(asyncio.CancelledError):

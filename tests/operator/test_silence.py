@@ -177,6 +177,7 @@ def test_old_pod_that_never_answered_goes_unless_its_probe_has_found_it_up(
     view = View(1, ready=ready)
     view.warm = WarmView(clock=lambda: view.now_s)
     assert view.uses() == [Use.STARTING]
+    view.now_s += view.pool.spec.template.spec.startup_timeout_seconds + 1
     plan = decide_pool(view.pool, observed=view.observed(), max_starting=10, now=NOW)
     assert len(plan.discard) == discarded
 

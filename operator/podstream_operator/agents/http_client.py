@@ -166,7 +166,8 @@ class HttpAgentClient:
         """A control token, signed anew when half of its life is over."""
         now = time.time()
         cached = self._tokens.get((pod.uid, key.kid))
-        if cached is not None and now - cached[0] < _TOKEN_REUSE_S:
+        # A clock that was set back makes a token that was signed before it of the future.
+        if cached is not None and 0 <= now - cached[0] < _TOKEN_REUSE_S:
             return cached[1]
         if len(self._tokens) >= _MAX_TOKENS:
             self._tokens.clear()

@@ -77,6 +77,8 @@ class Cache:
         """UIDs of sessions that were deleted, oldest first: the watch may still bring older events
         of them, which would make them known, and deleted, once more."""
         self._pool_sessions: dict[PoolKey, set[SessionKey]] = defaultdict(set)
+        self._by_uid: dict[str, PodFacts] = {}
+        """Every pod once, as it was placed in the tables by session and by pool."""
         self._pool_pods: dict[PoolKey, dict[str, PodFacts]] = defaultdict(dict)
         self._warm_pods: dict[PoolKey, dict[str, PodFacts]] = defaultdict(dict)
         """Those of them that no session has: tens, where a pool may serve thousands."""
@@ -123,6 +125,7 @@ class Cache:
         if pods is not None:
             for pod in [pod for pod in pods.values() if pod.gone and pod.owner_uid == uid]:
                 del pods[pod.uid]
+                self._by_uid.pop(pod.uid, None)
             if not pods:
                 del self._pods[key]
 
@@ -196,7 +199,7 @@ class Cache:
 
     def put_pod(self, pod: PodFacts) -> Touched:
         """Take over a pod; whom it concerns."""
-        known = self._known(pod)
+        known = self._by_uid.get(pod.uid)
         if known is not None and (
             known.gone or _version(pod.resource_version) < _version(known.resource_version)
         ):
@@ -211,19 +214,13 @@ class Cache:
         if known is not None and known.session.metadata.uid == pod.owner_uid:
             self._place(dataclasses.replace(pod, gone=True))
         else:
-            _discard(self._pods, key, uid=pod.uid)
-        pool = PoolKey(pod.namespace, pod.pool)
-        _discard(self._pool_pods, pool, uid=pod.uid)
-        _discard(self._warm_pods, pool, uid=pod.uid)
+            self._take_out(pod.uid)
         self.changes += 1
         return _touched(pod)
 
-    def _known(self, pod: PodFacts) -> PodFacts | None:
-        pods = self._pods.get(SessionKey(pod.namespace, pod.session), {})
-        pooled = self._pool_pods.get(PoolKey(pod.namespace, pod.pool), {})
-        return pods.get(pod.uid) or pooled.get(pod.uid)
-
     def _place(self, pod: PodFacts) -> None:
+        self._take_out(pod.uid)
+        self._by_uid[pod.uid] = pod
         if pod.session:
             self._pods[SessionKey(pod.namespace, pod.session)][pod.uid] = pod
         if pod.pool and pod.role == names.ROLE_SESSION and not pod.gone:
@@ -231,9 +228,16 @@ class Cache:
             self._pool_pods[pool][pod.uid] = pod
             if pod.is_warm:
                 self._warm_pods[pool][pod.uid] = pod
-            else:
-                _discard(self._warm_pods, pool, uid=pod.uid)
         self.changes += 1
+
+    def _take_out(self, uid: str) -> None:
+        """Remove a pod from wherever its former owner and labels put it."""
+        known = self._by_uid.pop(uid, None)
+        if known is not None:
+            _discard(self._pods, SessionKey(known.namespace, known.session), uid=uid)
+            pool = PoolKey(known.namespace, known.pool)
+            _discard(self._pool_pods, pool, uid=uid)
+            _discard(self._warm_pods, pool, uid=uid)
 
     def sessions_of_pool(self, key: PoolKey) -> list[StreamSession]:
         """Sessions that connections to the pool have made."""
@@ -305,16 +309,7 @@ class Cache:
 
     def _all_pods(self, namespace: str) -> list[PodFacts]:
         """Pods of a namespace, each once."""
-        found = {
-            pod.uid: pod
-            for key, pods in self._pool_pods.items()
-            if key.namespace == namespace
-            for pod in pods.values()
-        }
-        for key, pods in self._pods.items():
-            if key.namespace == namespace:
-                found |= pods
-        return list(found.values())
+        return [pod for pod in self._by_uid.values() if pod.namespace == namespace]
 
 
 def _touched(pod: PodFacts) -> Touched:

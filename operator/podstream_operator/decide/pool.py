@@ -97,7 +97,7 @@ def decide_pool(
     if pool.metadata.deletion_timestamp is not None:
         # The garbage collector ends what the pool owns; pods in use belong to their sessions.
         return PoolPlan(memory=observed.memory)
-    hanging = _hanging(pool, census=census, now=now)
+    hanging = _hanging(pool, census=census)
     memory = _count_failures(observed.memory, census=census, hanging=hanging, now=now)
     census = dataclasses.replace(
         census, starting=tuple(item for item in census.starting if item not in hanging)
@@ -117,7 +117,9 @@ def decide_pool(
         ),
         delete_sessions=history,
         memory=memory,
-        requeue_after_s=_earliest(grace_s, _retry_s(memory, now=now)),
+        requeue_after_s=_earliest(
+            grace_s, _retry_s(memory, now=now), _patience_left_s(pool, census=census)
+        ),
     )
 
 
@@ -179,17 +181,24 @@ def _give_way(pool: StreamPool, *, census: Census, create: int) -> tuple[PooledP
     return census.lingering[: max(0, over)]
 
 
-def _hanging(pool: StreamPool, *, census: Census, now: datetime) -> tuple[PooledPod, ...]:
-    """Pods that have been starting for longer than a session would wait."""
-    patience = timedelta(seconds=pool.spec.template.spec.startup_timeout_seconds)
+def _hanging(pool: StreamPool, *, census: Census) -> tuple[PooledPod, ...]:
+    """Pods that have been starting for longer than a session would wait.
+
+    By this process's own count: a pod's age would make all pods old when a clock is set forward.
+    """
+    patience_s = pool.spec.template.spec.startup_timeout_seconds
+    # Where the kubelet's probe has found an agent up, only this process does not reach it.
     return tuple(
-        item
-        for item in census.starting
-        # The kubelet's probe has found an agent up that has no answer for this process.
-        if not item.pod.ready
-        and item.pod.created_at is not None
-        and now - item.pod.created_at > patience
+        item for item in census.starting if not item.pod.ready and item.known_s > patience_s
     )
+
+
+def _patience_left_s(pool: StreamPool, *, census: Census) -> float | None:
+    """Until the oldest pod that starts has hung: nothing may happen that would be seen."""
+    patience_s = pool.spec.template.spec.startup_timeout_seconds
+    left = (patience_s - item.known_s for item in census.starting if not item.pod.ready)
+    soonest = min(left, default=None)
+    return None if soonest is None else max(soonest, 0.0) + 1.0
 
 
 def _count_failures(

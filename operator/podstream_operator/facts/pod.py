@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from podstream_core import names
-from podstream_operator.facts.secret import controller_uid
+from podstream_operator.facts.secret import controller_name, controller_uid
 
 _MAIN_CONTAINER = {
     names.ROLE_SESSION: names.AGENT_CONTAINER,
@@ -40,10 +40,12 @@ class PodFacts:
     uid: str
     resource_version: str = ""
     session: str
-    """Name of the session in the labels; empty on a pod that waits in its pool."""
+    """Name of the session that controls it, else by its label; empty on a pod that waits in its
+    pool."""
     role: str
     pool: str = ""
-    """Name of the pool in the labels; stays when a session takes the pod."""
+    """Name of the pool in the labels, which stays when a session takes the pod; else of the pool
+    that controls it."""
     shape: str = ""
     """Digest over what was fixed at its creation."""
     restart: int | None = None
@@ -102,9 +104,12 @@ class PodFacts:
             name=metadata["name"],
             uid=metadata["uid"],
             resource_version=metadata.get("resourceVersion", ""),
-            session=labels.get(names.LABEL_SESSION, ""),
+            # Labels are anybody's to edit: whose pod it is, its controller says.
+            session=controller_name(metadata, kind=names.SESSION_KIND)
+            or labels.get(names.LABEL_SESSION, ""),
             role=role,
-            pool=labels.get(names.LABEL_POOL, ""),
+            pool=labels.get(names.LABEL_POOL, "")
+            or controller_name(metadata, kind=names.POOL_KIND),
             shape=labels.get(names.LABEL_SHAPE, ""),
             restart=_whole((metadata.get("annotations") or {}).get(names.ANNOTATION_RESTART)),
             managed=labels.get(names.LABEL_MANAGED_BY) == names.FIELD_MANAGER,

@@ -40,6 +40,8 @@ class PooledPod:
     use: Use
     fits: bool
     """Whether it has the shape that the template asks for."""
+    known_s: float = 0.0
+    """For how long this process has known it, seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,6 +45,15 @@ def controller_uid(metadata: dict[str, Any]) -> str | None:
     return None
 
 
+def controller_name(metadata: dict[str, Any], *, kind: str) -> str:
+    """Name of the controller, where it is of this kind of ours; else empty."""
+    for reference in metadata.get("ownerReferences") or []:
+        if reference.get("controller") and reference.get("kind") == kind:
+            group = str(reference.get("apiVersion", "")).partition("/")[0]
+            return str(reference.get("name", "")) if group == names.GROUP else ""
+    return ""
+
+
 def _expiry(encoded_token: str | None) -> datetime | None:
     """When a token ends. The signature is the router's business: here it is our own token."""
     if not encoded_token:

@@ -121,7 +121,7 @@ class Adopter:
         memory: Memory,
         state: AgentState,
     ) -> Adoption:
-        patch = adoption_patch(session, pod_uid=pod.uid, restarts=restarts)
+        patch = adoption_patch(session, pod_uid=pod.uid, pool=pod.pool, restarts=restarts)
         body = await self._kube.patch_pod(pod.namespace, pod.name, patch=patch)
         if body is None:
             self._cache.drop_pod(pod)

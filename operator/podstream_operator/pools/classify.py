@@ -50,7 +50,10 @@ def _pooled(
     pods = sorted(found, key=lambda pod: (pod.created_at or now, pod.name))
     return [
         PooledPod(
-            pod, use_of(pod, cache=cache, warm=warm, claimed=claimed, now=now), pod.shape == shape
+            pod,
+            use_of(pod, cache=cache, warm=warm, claimed=claimed, now=now),
+            fits=pod.shape == shape,
+            known_s=warm.known_s(pod) if pod.is_warm else 0.0,
         )
         for pod in pods
         if pod.role == names.ROLE_SESSION

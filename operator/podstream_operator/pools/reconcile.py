@@ -9,7 +9,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from podstream_core.agentapi import AgentState
@@ -19,12 +19,10 @@ from podstream_operator.clock import Clock
 from podstream_operator.cluster import Cache, CachedPool, KubeClient
 from podstream_operator.decide.dialling import dial_delay_s
 from podstream_operator.decide.pool import PoolPlan, decide_pool
-from podstream_operator.decide.startup import startup_problem
-from podstream_operator.errors import ApiRejected
+from podstream_operator.errors import ApiRejected, ApiUnavailable
 from podstream_operator.facts import (
     AgentRefusal,
     AgentUnreachable,
-    Memory,
     PodFacts,
     PooledPod,
     PoolMemory,
@@ -34,14 +32,15 @@ from podstream_operator.facts import (
     Use,
 )
 from podstream_operator.metrics import Metrics
-from podstream_operator.missing import is_worth_reading, read_pod_again
+from podstream_operator.missing import is_worth_reading, read_pod_again, read_pods_again
 from podstream_operator.pools.capacity import Capacity
 from podstream_operator.pools.classify import pods_of_pool, warm_pods_of_pool
 from podstream_operator.pools.demand import DemandBook
 from podstream_operator.pools.secret import PoolSecrets
+from podstream_operator.pools.trouble import pool_trouble
 from podstream_operator.pools.view import WarmView
 from podstream_operator.resources import SessionImage, build_warm_pod, pod_shape
-from podstream_operator.status import merge_patch
+from podstream_operator.status import merge_patch, pools_agree
 from podstream_operator.status.pool import pool_status
 
 logger = logging.getLogger(__name__)
@@ -109,6 +108,8 @@ class PoolReconciler:
         self._max_starting = max_starting
         self._wake = wake
         self._memories: dict[str, PoolMemory] = {}
+        self._unsure: set[str] = set()
+        """UIDs of pools for which a pod may have been created without anybody's knowing."""
 
     async def reconcile(self, key: PoolKey) -> float | None:
         """Bring a pool a step forward; seconds until it wants to be seen again."""
@@ -121,6 +122,9 @@ class PoolReconciler:
         asking_s = await self._ask_agents(
             warm_pods_of_pool(key, cache=self._cache, warm=self._warm, now=self._clock.now())
         )
+        if uid in self._unsure:
+            await read_pods_again(key.namespace, kube=self._kube, cache=self._cache)
+            self._unsure.discard(uid)
         memory = self._memories.get(uid) or PoolMemory()
         memory = await self._secrets.ensure(pool, memory=memory)
         observed = self._observe(pool, shape=shape, memory=memory)
@@ -262,6 +266,10 @@ class PoolReconciler:
                     retry_at=now + timedelta(seconds=REJECTION_RETRY_S),
                 )
                 return
+            except ApiUnavailable:
+                # Its name is the API server's choice: a second try would make a second pod.
+                self._unsure.add(uid)
+                raise
             self._cache.put_pod(PodFacts.from_body(created))
         self._metrics.pool_pod_created()
         if self._memories[uid].rejection is not None:
@@ -294,11 +302,13 @@ class PoolReconciler:
         """Store the status where it differs and it is time; seconds until it is."""
         pool, memory, now = known.pool, observed.memory, self._clock.now()
         previous = memory.status or pool.status
+        if pools_agree(pool.status, previous):
+            previous = pool.status
         desired = pool_status(
             pool,
             previous=previous,
             observed=observed,
-            trouble=self._trouble(observed, now=now),
+            trouble=pool_trouble(observed, now=now),
             site=self._site,
             now=now,
         )
@@ -336,24 +346,6 @@ class PoolReconciler:
                         "reason": condition.reason,
                     },
                 )
-
-    def _trouble(self, observed: PoolObserved, *, now: datetime) -> tuple[str, str] | None:
-        memory = observed.memory
-        if memory.secret_rejection is not None:
-            return memory.secret_rejection.reason, memory.secret_rejection.message
-        if memory.rejection is not None:
-            return memory.rejection.reason, memory.rejection.message
-        for item in observed.pods:
-            if item.use is Use.STARTING:
-                problem = startup_problem(
-                    item.pod, agent=None, memory=Memory(first_seen_at=now), now=now
-                )
-                if problem is not None:
-                    return problem.reason, problem.message
-        if memory.failures:
-            text = f"{memory.failures} pods in a row ended before any session had them; see the log"
-            return "PodsFail", text
-        return None
 
     def _retry_s(self, uid: str) -> float | None:
         memory = self._memories.get(uid)

@@ -19,6 +19,8 @@ _ANOTHER: Final = "another"
 
 @dataclass(slots=True)
 class _Entry:
+    since: float
+    """When this process first looked at the pod."""
     state: AgentState | None = None
     asked_at: float | None = None
     silent: int = 0
@@ -114,8 +116,15 @@ class WarmView:
         for uid in self._entries.keys() - set(uids):
             del self._entries[uid]
 
+    def known_s(self, pod: PodFacts) -> float:
+        """For how long this process has known the pod, seconds, whatever any wall clock says."""
+        return self._clock() - self._entry(pod).since
+
     def _entry(self, pod: PodFacts) -> _Entry:
-        return self._entries.setdefault(pod.uid, _Entry())
+        found = self._entries.get(pod.uid)
+        if found is None:
+            found = self._entries[pod.uid] = _Entry(since=self._clock())
+        return found
 
 
 def _was_idle(entry: _Entry) -> bool:

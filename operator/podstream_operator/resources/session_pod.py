@@ -67,13 +67,16 @@ def build_warm_pod(pool: StreamPool, *, image: SessionImage) -> dict[str, Any]:
     return _pod(metadata, spec=template, image=image)
 
 
-def adoption_patch(session: StreamSession, *, pod_uid: str, restarts: int) -> dict[str, Any]:
+def adoption_patch(
+    session: StreamSession, *, pod_uid: str, pool: str, restarts: int
+) -> dict[str, Any]:
     """Merge patch that takes a warm pod over from its pool. Its UID and address stay."""
     return {
         "metadata": {
             # A precondition: a pod that was made anew under the name is not the one assigned.
             "uid": pod_uid,
-            "labels": {names.LABEL_SESSION: session.metadata.name},
+            # The pool's label may have been removed by hand; without it the pod would not count.
+            "labels": {names.LABEL_SESSION: session.metadata.name, names.LABEL_POOL: pool},
             "annotations": {names.ANNOTATION_RESTART: str(restarts)},
             "ownerReferences": [owner_reference(session)],
         }

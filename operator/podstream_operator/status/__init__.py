@@ -1,5 +1,6 @@
 """`status` of a StreamSession: how each step of a session's life is written down. Pure."""
 
+from podstream_operator.status.agreement import agrees, pools_agree
 from podstream_operator.status.build import (
     Progress,
     completed_status,
@@ -19,6 +20,7 @@ __all__ = [
     "Note",
     "Progress",
     "Severity",
+    "agrees",
     "applied_at",
     "completed_status",
     "ending_of",
@@ -26,6 +28,7 @@ __all__ = [
     "is_true",
     "live_status",
     "merge_patch",
+    "pools_agree",
     "replacing_status",
     "transitions",
     "whep_cluster_url",

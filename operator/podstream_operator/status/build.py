@@ -23,7 +23,7 @@ from podstream_operator.resources import has_secret, secret_name, session_pod_na
 from podstream_operator.status.conditions import Verdict, build_conditions, is_true
 from podstream_operator.status.endpoints import endpoints_of
 from podstream_operator.status.results import last_results, live_results
-from podstream_operator.status.timeline import applied_at, merge_timeline
+from podstream_operator.status.timeline import applied_at, ended_at, merge_timeline
 
 _IN_PROGRESS = Verdict(False, "InProgress")
 
@@ -253,7 +253,9 @@ def _final_status(
             applied=applied_at(session, status=previous, memory=memory),
             contact=memory.contact_at,
             agent=state.timeline if state else None,
-            completed=now,
+            completed=ended_at(
+                state.timeline.completed_at if state else None, previous=previous, now=now
+            ),
         ),
         results=last_results(previous.results, state=state, now=now),
     )

@@ -6,8 +6,12 @@ from typing import Final
 from podstream_core import names
 from podstream_core.api import SessionStatus, StreamSession, Timeline
 from podstream_core.assignment import AssignedPod
+from podstream_core.tokens import LEEWAY_S
 from podstream_operator.facts import Memory
 
+_LEEWAY: Final = timedelta(seconds=LEEWAY_S)
+_RECORDED_WITHIN: Final = timedelta(seconds=180)
+"""After the connection came: routers try for 120 s to create its session."""
 _FRESH: Final = timedelta(seconds=2)
 """A first event within this of the creation is the creation, seen with microseconds."""
 
@@ -38,7 +42,30 @@ def _arrived_at(session: StreamSession) -> datetime | None:
         arrived = datetime.fromisoformat(annotations.get(names.ANNOTATION_ARRIVED_AT, ""))
     except ValueError:
         return None
-    return arrived if arrived.tzinfo is not None else None
+    created = session.metadata.creation_timestamp
+    if arrived.tzinfo is None or created is None:
+        return None
+    # The router's clock, or a hand: the session's deadline is counted from here.
+    is_likely = created - _RECORDED_WITHIN <= arrived <= created + _LEEWAY
+    return arrived if is_likely else None
+
+
+def ended_at(told: datetime | None, *, previous: SessionStatus, now: datetime) -> datetime:
+    """When the session ended: what the agent says, where its clock can be right.
+
+    The time to live begins here. A node whose clock was set back would have its sessions, and
+    their results, deleted as soon as they end; one that was set forward would keep them.
+
+    Args:
+        told: by the agent.
+        previous: has moments by the operator's clock, which the end cannot precede.
+        now: which it cannot follow.
+    """
+    known = [item.last_transition_time for item in previous.conditions]
+    since = max((moment for moment in known if moment is not None), default=None)
+    if told is None or told > now + _LEEWAY or (since is not None and told < since - _LEEWAY):
+        return now
+    return told
 
 
 def merge_timeline(
@@ -56,7 +83,7 @@ def merge_timeline(
         applied: when the session was applied.
         contact: when the agent first answered.
         agent: the agent's part, where it is known.
-        completed: the end of the session, where the operator decided it.
+        completed: the end of the session, where it has ended.
     """
     own = agent or Timeline()
     return Timeline(
@@ -66,5 +93,5 @@ def merge_timeline(
         ready_at=own.ready_at or previous.ready_at,
         connected_at=own.connected_at or previous.connected_at,
         first_frame_at=own.first_frame_at or previous.first_frame_at,
-        completed_at=own.completed_at or completed or previous.completed_at,
+        completed_at=completed or previous.completed_at,
     )
