@@ -132,9 +132,12 @@ class Operator:
             self._reconciler.reconcile,
             workers=settings.workers,
             on_result=metrics.reconciled,
+            about=lambda key: {"namespace": key.namespace, "session": key.name},
         )
         self.pool_queue: WorkQueue[PoolKey] = WorkQueue(
-            self._pool_reconciler.reconcile, workers=POOL_WORKERS
+            self._pool_reconciler.reconcile,
+            workers=POOL_WORKERS,
+            about=lambda key: {"namespace": key.namespace, "pool": key.name},
         )
         metrics.observe_state(
             queue=self.queue,

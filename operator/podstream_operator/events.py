@@ -77,4 +77,5 @@ class EventPoster:
                 await self._kube.create_event(namespace, body)
             except ApiError as error:
                 self._metrics.event_dropped()
-                logger.info("event dropped", extra={"cause": str(error)})
+                extra = {"namespace": namespace, "session": body["regarding"]["name"]}
+                logger.info("event dropped", extra={**extra, "cause": str(error)})

@@ -114,7 +114,7 @@ class Reconciler:
             if plan.status is not None and await self._write(known, plan.status, now=now):
                 continue
             return plan.requeue_after_s
-        logger.warning("reconcile does not settle", extra={"key": str(key)})
+        logger.warning("reconcile does not settle")
         return AGAIN_S
 
     def _remembered(self, known: CachedSession) -> Memory:

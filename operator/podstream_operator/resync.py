@@ -176,7 +176,10 @@ class Resync:
             pod for pod in pods if pod.managed and pod.exists and pod.owner_uid not in owner_uids
         ]
         for pod in orphans:
-            logger.info("orphaned pod is deleted", extra={"pod": pod.name, "session": pod.session})
+            logger.info(
+                "orphaned pod is deleted",
+                extra={"namespace": namespace, "session": pod.session, "pod": pod.name},
+            )
             await self._kube.delete_pod(namespace, pod.name, uid=pod.uid)
         owners = {pod.session for pod in orphans if pod.role == names.ROLE_SESSION}
         for name in owners - {""}:

@@ -14,9 +14,10 @@ import itertools
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Generic, TypeVar
 
+from podstream_core.logs import log_fields
 from podstream_operator.errors import ApiUnavailable, OperatorError
 
 logger = logging.getLogger(__name__)
@@ -137,7 +138,8 @@ class WorkQueue(Generic[K]):
     """Runs one function per due key, with a bounded number of workers.
 
     The function returns the seconds after which it wants to see the key again, or `None`. What
-    it raises is logged, counted by `on_result` and retried with backoff.
+    it raises is logged, counted by `on_result` and retried with backoff. `about` names the fields
+    that every log line has while a key is worked on.
     """
 
     def __init__(
@@ -146,12 +148,14 @@ class WorkQueue(Generic[K]):
         *,
         workers: int,
         on_result: Callable[[str, float], None] = lambda _result, _seconds: None,
+        about: Callable[[K], Mapping[str, str]] = lambda key: {"key": str(key)},
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._work = work
         self._workers = workers
         self._on_result = on_result
+        self._about = about
         self._clock = clock
         self._jitter = jitter
         self._keys: KeyQueue[K] = KeyQueue()
@@ -202,7 +206,8 @@ class WorkQueue(Generic[K]):
             if self._keys.depth():
                 self._wake.set()  # there is more: another worker may take it
             try:
-                await self._process(key)
+                with log_fields(**self._about(key)):
+                    await self._process(key)
             finally:
                 self._keys.done(key, now=self._clock())
                 self._wake.set()
@@ -227,7 +232,7 @@ class WorkQueue(Generic[K]):
             self._retry(key, error=error)
             self._on_result("retry", self._clock() - started)
         except Exception as error:
-            logger.exception("reconcile failed", extra={"key": str(key)})
+            logger.exception("reconcile failed")
             self._retry(key, error=error)
             self._on_result("error", self._clock() - started)
         else:
@@ -245,7 +250,6 @@ class WorkQueue(Generic[K]):
         logger.warning(
             "reconcile is repeated",
             extra={
-                "key": str(key),
                 "failures": failures,
                 "delay_s": round(delay, 3),
                 "cause": str(error),

@@ -29,6 +29,7 @@ from podstream_router.grpc import GrpcListener
 from podstream_router.hints import Hints
 from podstream_router.http import HttpServer, build_app
 from podstream_router.keys import Keys
+from podstream_router.logfields import about
 from podstream_router.metrics import RouterMetrics
 from podstream_router.offers import Offers
 from podstream_router.operators import Operators
@@ -105,6 +106,7 @@ class Router:
             move=self._move_media,
             max_flows=limits.flows,
             clock=asyncio.get_running_loop().time,
+            about=self._about_flow,
         )
         self.relay = MediaRelay(
             find_pod=self._find_pod,
@@ -278,6 +280,15 @@ class Router:
     def _find_pod(self, digest: str) -> tuple[str, str] | None:
         pod = self.routes.pod_by_digest(digest)
         return (pod.uid, pod.ip) if pod is not None else None
+
+    def _about_flow(self, flow: Flow) -> dict[str, str]:
+        """Fields of a log line about a flow."""
+        pod = self.routes.pod(flow.pod_uid)
+        if pod is None:
+            return {"pod_uid": flow.pod_uid}
+        if pod.session is None:
+            return {"namespace": pod.namespace, "pod": pod.name}
+        return about(pod.session, pod=pod)
 
     async def _move_media(self, flow: Flow) -> Moved:
         pod = self.routes.pod(flow.pod_uid)

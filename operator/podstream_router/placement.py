@@ -14,8 +14,10 @@ from typing import Final, Protocol, TypeVar
 
 from podstream_core.agentapi import ConnectionGrant
 from podstream_core.agentapi import Protocol as ClientProtocol
+from podstream_core.logs import add_log_fields
 from podstream_router.claims import Claim, Ticket
 from podstream_router.errors import NotReady, SessionEnded, ShuttingDown, TryAgain
+from podstream_router.logfields import about
 from podstream_router.metrics import RouterMetrics
 from podstream_router.protocols import workload_for
 from podstream_router.routes import PodRoute, PoolRoute, RouteTable, SessionRoute, Topic
@@ -151,6 +153,7 @@ class Placement:
             found = await self._find_seat(target, ticket)
             wait_s = deadline - loop.time()
             if isinstance(found, Seat):
+                add_log_fields(**about(found.session.key, pod=found.pod))
                 if found.pod.uid != tried_pod:
                     tried_pod, delay_s = found.pod.uid, RETRY_FIRST_S
                 try:
@@ -187,6 +190,8 @@ class Placement:
         claim = ticket.claim
         if claim is None:
             found = target.find()
+            if isinstance(found, SessionRoute):
+                add_log_fields(**about(found.key))
             if not isinstance(found, PoolRoute):
                 ticket.withdraw()  # a listener may have led to a pool before
             match found:

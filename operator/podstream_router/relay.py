@@ -269,7 +269,8 @@ class MediaRelay:
         try:
             self._connect(flow)
         except OSError as error:
-            logger.warning("no socket for a media flow", extra={"cause": str(error)})
+            extra = {"pod_uid": pod_uid, "cause": str(error)}
+            logger.warning("no socket for a media flow", extra=extra)
             self.dropped["no_socket"] += 1
             self.flows.close(flow, "evicted")
             return None

@@ -15,6 +15,7 @@ from typing import Final
 from aiohttp import web
 
 from podstream_core.agentapi import Protocol
+from podstream_core.logs import log_fields
 from podstream_core.names import SESSION_HEADER, TOKEN_HEADER
 from podstream_core.tokens import PublicKeys
 from podstream_router import sdp
@@ -111,22 +112,24 @@ class WhepHandlers:
         self._rate.spend(client_address(request))
         return read_credential(request.headers.get("Authorization"), keys=self._client_keys)
 
+    async def _logged(self, handler: _Handler, request: web.Request) -> web.Response:
+        try:
+            return await handler(request)
+        except Refusal as refusal:
+            logger.info(
+                "connection refused", extra={"error": refusal.error, "cause": refusal.message}
+            )
+            raise
+
     def _counted(self, handler: _Handler) -> _Handler:
         """Count and log what becomes of connections."""
 
         async def handle(request: web.Request) -> web.Response:
             try:
-                response = await handler(request)
+                with log_fields(**request.match_info):
+                    response = await self._logged(handler, request)
             except Refusal as refusal:
                 self._metrics.connections.labels(_WHEP, refusal.error).inc()
-                logger.info(
-                    "connection refused",
-                    extra={
-                        **request.match_info,
-                        "error": refusal.error,
-                        "cause": refusal.message,
-                    },
-                )
                 raise
             except asyncio.CancelledError:
                 self._metrics.connections.labels(_WHEP, "Abandoned").inc()

@@ -56,6 +56,11 @@ async def test_lost_pod_is_replaced_once(world: World) -> None:
     assert status["reason"] == "PodLost"
     assert len(world.api.writes_of("secrets")) == 1
     assert [write.method for write in world.api.writes_of("pods")] == ["POST", "POST"]
+    await eventually(lambda: len(world.api.all("events")) == 3)
+    events = {event["reason"]: event for event in world.api.all("events")}
+    assert list(events) == ["Ready", "PodReplaced", "PodLost"]
+    names_of_both = (first["pod"]["name"], second["pod"]["name"])
+    assert all(name in events["PodReplaced"]["note"] for name in names_of_both)
 
 
 @with_operator

@@ -91,7 +91,7 @@ async def test_ready_status_is_complete_from_its_first_write(world: World) -> No
 
 
 @with_operator
-async def test_events_tell_the_four_transitions_once(world: World) -> None:
+async def test_events_tell_each_transition_once(world: World) -> None:
     await world.apply()
     await world.reach("Ready")
     world.agent().move(AgentPhase.CONNECTED)

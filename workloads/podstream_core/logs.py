@@ -1,8 +1,17 @@
-"""Structured logs: one JSON object a line, or readable text for a terminal."""
+"""Structured logs: one JSON object a line, or readable text for a terminal.
+
+Every line about a session carries `namespace` and `session`, and `pod` where it is known. What
+works for one session at a time says so once, with `log_fields` (a task) or `set_process_log_fields`
+(a process), and all lines of that task or process have it, those of libraries too. A line's own
+`extra` wins.
+"""
 
 import json
 import logging
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
@@ -11,8 +20,36 @@ LogFormat = Literal["json", "text"]
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-def _extras(record: logging.LogRecord) -> dict[str, Any]:
-    return {key: value for key, value in vars(record).items() if key not in _STANDARD}
+_process_fields: dict[str, Any] = {}
+_task_fields: ContextVar[dict[str, Any] | None] = ContextVar("podstream_log_fields", default=None)
+
+
+def set_process_log_fields(**fields: Any) -> None:
+    """Give all lines of this process these fields from now on; `None` takes one away."""
+    _process_fields.update(fields)
+
+
+@contextmanager
+def log_fields(**fields: Any) -> Iterator[None]:
+    """Give all lines of this task these fields, and those of tasks that it starts meanwhile."""
+    token = _task_fields.set({**(_task_fields.get() or {}), **fields})
+    try:
+        yield
+    finally:
+        _task_fields.reset(token)
+
+
+def add_log_fields(**fields: Any) -> None:
+    """Add to the innermost `log_fields` what has become known; nothing happens outside of one."""
+    known = _task_fields.get()
+    if known is not None:
+        known.update(fields)
+
+
+def _extras(record: logging.LogRecord) -> Mapping[str, Any]:
+    own = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+    fields = {**_process_fields, **(_task_fields.get() or {}), **own}
+    return {key: value for key, value in fields.items() if value is not None}
 
 
 class JsonFormatter(logging.Formatter):

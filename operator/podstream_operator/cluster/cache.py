@@ -338,7 +338,7 @@ def _read(kind: type[_Object], body: Body) -> _Object | None:
             kind.__name__,
             extra={
                 "namespace": metadata.get("namespace"),
-                "object": metadata.get("name"),
+                "session" if kind is StreamSession else "pool": metadata.get("name"),
                 "cause": str(error),
             },
         )

@@ -27,9 +27,10 @@ class Note:
 
 
 def transitions(before: SessionStatus, after: SessionStatus) -> tuple[Note, ...]:
-    """Events for the first Ready, the first connection and the end: at most four in a life.
+    """Events for the first Ready, the first connection, a replaced pod and the end.
 
-    A replacement's second Ready is not repeated: its timeline has restarted, but the pod says so.
+    That is at most four in a life (docs/operations.md lists them). A replacement's Ready is not
+    told again: that the pod was replaced says it.
     """
     ending = ending_of(after)
     if ending is not None:
@@ -39,6 +40,11 @@ def transitions(before: SessionStatus, after: SessionStatus) -> tuple[Note, ...]
             return (Note(Severity.NORMAL, "Completed", "Complete", "every workload is done"),)
         return (Note(Severity.WARNING, ending.reason, "Fail", after.message or ending.reason),)
     notes = []
+    if _restarts(after) > _restarts(before):
+        lost = before.pod.name if before.pod else "?"
+        pod = after.pod.name if after.pod else "?"
+        text = f"pod {pod} takes the place of {lost}, which was lost"
+        notes.append(Note(Severity.WARNING, "PodReplaced", "Replace", text))
     if _became(ConditionType.READY, before, after) and not _is_replacement(after):
         pod = after.pod.name if after.pod else "?"
         notes.append(Note(Severity.NORMAL, "Ready", "Assign", f"pod {pod} waits for its client"))
@@ -52,4 +58,8 @@ def _became(kind: ConditionType, before: SessionStatus, after: SessionStatus) ->
 
 
 def _is_replacement(status: SessionStatus) -> bool:
-    return status.pod is not None and status.pod.restarts > 0
+    return _restarts(status) > 0
+
+
+def _restarts(status: SessionStatus) -> int:
+    return status.pod.restarts if status.pod else 0

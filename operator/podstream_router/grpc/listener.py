@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from podstream_core.agentapi import Protocol
+from podstream_core.logs import log_fields
 from podstream_core.splice import Broken, join
 from podstream_core.tokens import PublicKeys
 from podstream_router.access import random_holder
@@ -130,29 +131,29 @@ class GrpcListener:
         gauge.inc()
         result = "Abandoned"
         try:
-            sock.setblocking(False)
-            _keep_alive(sock)
-            with self._open_places.place(source), self._claims.ticket(source=source) as ticket:
-                result = await self._connect(sock, ticket)
-        except Refusal as refusal:
-            result = refusal.error
-            self._log_refusal(refusal.error, refusal.message)
-        except (OSError, BadOpening, TimeoutError) as error:
-            result = "Broken"
-            self._log_refusal(
-                result, str(error) or "the client did not send its first call in time"
-            )
-        except Exception:
-            result = "Internal"
-            logger.exception("gRPC connection failed", extra={"listener": self._name})
+            with log_fields(listener=self._name):
+                result = await self._take(sock, source=source)
         finally:
             gauge.dec()
             self._metrics.connections.labels(_GRPC, result).inc()
             sock.close()
 
-    def _log_refusal(self, error: str, cause: str) -> None:
-        extra = {"listener": self._name, "error": error, "cause": cause}
-        logger.info("connection refused", extra=extra)
+    async def _take(self, sock: socket.socket, *, source: str) -> str:
+        """Serve a client to its end; the result, which is logged where it is a failure."""
+        try:
+            sock.setblocking(False)
+            _keep_alive(sock)
+            with self._open_places.place(source), self._claims.ticket(source=source) as ticket:
+                return await self._connect(sock, ticket)
+        except Refusal as refusal:
+            error, cause = refusal.error, refusal.message
+        except (OSError, BadOpening, TimeoutError) as fault:
+            error, cause = "Broken", str(fault) or "the client did not send its first call in time"
+        except Exception:
+            logger.exception("gRPC connection failed")
+            return "Internal"
+        logger.info("connection refused", extra={"error": error, "cause": cause})
+        return error
 
     async def _connect(self, sock: socket.socket, ticket: Ticket) -> str:
         """Take a client to its pod and pass its bytes; return the result.

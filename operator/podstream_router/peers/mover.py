@@ -7,7 +7,7 @@ workers, oldest first, and a flow that is gone again before its turn costs nothi
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -32,15 +32,25 @@ class Moved(StrEnum):
 
 MoveMedia = Callable[[Flow], Awaitable[Moved]]
 """Orders a pod to send a flow's media to this replica."""
+AboutFlow = Callable[[Flow], Mapping[str, str]]
+"""The fields of a log line about a flow."""
+
+
+def about_pod_uid(flow: Flow) -> dict[str, str]:
+    """What a flow itself knows."""
+    return {"pod_uid": flow.pod_uid}
 
 
 class Mover:
     """A queue of flows whose pods are to be told, and the workers that do it."""
 
-    def __init__(self, move: MoveMedia, *, on_refused: Callable[[Flow], None]) -> None:
+    def __init__(
+        self, move: MoveMedia, *, on_refused: Callable[[Flow], None], about: AboutFlow
+    ) -> None:
         """`on_refused`: told of a flow that its pod does not want."""
         self._move = move
         self._on_refused = on_refused
+        self._about = about
         self._queue: asyncio.Queue[Flow] = asyncio.Queue()
         self.results: Counter[Moved] = Counter()
 
@@ -59,7 +69,7 @@ class Mover:
             flow = await self._queue.get()
             result = await self._tell(flow)
             self.results[result] += 1
-            logger.info("media flow taken over", extra={"pod": flow.pod_uid, "result": result})
+            logger.info("media flow taken over", extra={**self._about(flow), "result": result})
             if result is Moved.REFUSED:
                 self._on_refused(flow)
 

@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from podstream_router.flows import Address, CloseReason, Flow, FlowTable
 from podstream_router.peers.group import PeerGroup
 from podstream_router.peers.messages import FlowEntry, Seal, Source
-from podstream_router.peers.mover import MoveMedia, Mover
+from podstream_router.peers.mover import AboutFlow, MoveMedia, Mover, about_pod_uid
 from podstream_router.peers.outbox import OwnFlows
 from podstream_router.peers.table import AnnouncedFlows
 
@@ -40,6 +40,7 @@ class Sharing:
         move: MoveMedia,
         max_flows: int,
         clock: Callable[[], float],
+        about: AboutFlow = about_pod_uid,
     ) -> None:
         """Prepare.
 
@@ -50,11 +51,13 @@ class Sharing:
             move: orders a pod to send a flow's media here.
             max_flows: of one replica.
             clock: monotonic seconds.
+            about: the fields of a log line about a flow.
         """
         self._clock = clock
         self._own = OwnFlows(name=uuid.uuid4().hex)
         self._announced = AnnouncedFlows(max_flows=max_flows)
-        self._mover = Mover(move, on_refused=self._refused)
+        self._about = about
+        self._mover = Mover(move, on_refused=self._refused, about=about)
         self._table: FlowTable | None = None
         self._flows: dict[Source, Flow] = {}
         """Confirmed flows by what peers call them; an IPv6 address has more parts in the table."""
@@ -124,7 +127,7 @@ class Sharing:
         taken = self._announced.take(flow.source[:2], now=self._clock())
         if taken is None:
             return  # the peer has given up by itself
-        logger.warning("media flow taken back", extra={"pod": flow.pod_uid})
+        logger.warning("media flow taken back", extra=dict(self._about(flow)))
         self.opened(flow, taken_from=taken.replica)
 
     def _refused(self, flow: Flow) -> None:

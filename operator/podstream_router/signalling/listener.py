@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from podstream_core.agentapi import Protocol
+from podstream_core.logs import log_fields
 from podstream_router.access import random_holder
 from podstream_router.admission import Places
 from podstream_router.advertise import Advertised
@@ -119,6 +120,19 @@ class SignallingListener:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def _take(self, reader: LineReader, writer: asyncio.StreamWriter, *, source: str) -> str:
+        """Serve a client to its end; the result, which is logged where it is a failure."""
+        try:
+            with self._open_places.place(source), self._claims.ticket(source=source) as ticket:
+                return await self._connect(reader, writer, ticket)
+        except Refusal as refusal:
+            extra = {"error": refusal.error, "cause": refusal.message}
+            logger.info("connection refused", extra=extra)
+            return refusal.error
+        except Exception:
+            logger.exception("signalling connection failed")
+            return "Internal"
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = writer.get_extra_info("peername")
         source = str(peer[0]) if peer else "unknown"
@@ -127,17 +141,8 @@ class SignallingListener:
         gauge.inc()
         result = "Abandoned"
         try:
-            with self._open_places.place(source), self._claims.ticket(source=source) as ticket:
-                result = await self._connect(LineReader(reader), writer, ticket)
-        except Refusal as refusal:
-            result = refusal.error
-            logger.info(
-                "connection refused",
-                extra={"listener": self._name, "error": result, "cause": refusal.message},
-            )
-        except Exception:
-            result = "Internal"
-            logger.exception("signalling connection failed", extra={"listener": self._name})
+            with log_fields(listener=self._name):
+                result = await self._take(LineReader(reader), writer, source=source)
         finally:
             gauge.dec()
             self._metrics.connections.labels(_SIGNALLING, result).inc()

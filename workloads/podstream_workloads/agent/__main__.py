@@ -4,7 +4,7 @@ import logging
 import sys
 from collections.abc import Mapping
 
-from podstream_core.logs import setup_logging
+from podstream_core.logs import set_process_log_fields, setup_logging
 from podstream_workloads.agent.errors import SettingsError, describe_group
 from podstream_workloads.agent.registry import WORKLOAD_CLASSES
 from podstream_workloads.agent.runtime import run_process
@@ -27,6 +27,7 @@ def main(*, registry: Mapping[str, str] = WORKLOAD_CLASSES) -> int:
         sys.stderr.write(f"podstream-agent: {error}\n")
         return _EXIT_USAGE
     setup_logging(level=settings.log_level, fmt=settings.log_format, component="agent")
+    set_process_log_fields(pod=settings.pod_name or None)
     code = _EXIT_USAGE
     try:
         code = run_process(settings, registry=registry)

@@ -28,6 +28,7 @@ from podstream_core.agentapi import (
     MediaPath,
 )
 from podstream_core.api import Timeline
+from podstream_core.logs import set_process_log_fields
 from podstream_core.tokens import pod_audience
 from podstream_workloads.agent.confirmation import Confirmation
 from podstream_workloads.agent.connections import Connections
@@ -199,12 +200,13 @@ class Agent:
 
     def _take(self, assignment: Assignment) -> None:
         self._assignment = assignment
+        session = assignment.session
+        set_process_log_fields(namespace=session.namespace, session=session.name)
         self._timeline = msgspec.structs.replace(self._timeline, assigned_at=datetime.now(UTC))
         self.connections.open(reconnect_s=assignment.spec.reconnect_seconds)
         self._confirmation.start()
         self._set_phase(AgentPhase.STARTING)
-        session = assignment.session
-        logger.info("assigned", extra={"namespace": session.namespace, "session": session.name})
+        logger.info("assigned")
         self._supervisor.configure(assignment, media=self._parts.media, folder=self._parts.folder)
         self._step()
 

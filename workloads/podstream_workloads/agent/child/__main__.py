@@ -16,7 +16,8 @@ from typing import Final, cast
 import msgspec
 from aiohttp import web
 
-from podstream_core.logs import LogFormat, setup_logging
+from podstream_core import names
+from podstream_core.logs import LogFormat, set_process_log_fields, setup_logging
 from podstream_workloads.agent.child.server import ChildServer
 from podstream_workloads.agent.registry import load_workload_class
 from podstream_workloads.agent.wire import Launch
@@ -39,6 +40,7 @@ def main() -> int:
         fmt=cast(LogFormat, launch.log_format),
         component=f"workload-{launch.workload}",
     )
+    set_process_log_fields(pod=os.environ.get(names.ENV_POD_NAME))
     workload_class = load_workload_class(launch.target)
     asyncio.run(_serve(launch, workload_class()))
     return 0

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from podstream_core.agentapi import ErrorBody, MediaPath
 from podstream_core.api.base import ApiValue
+from podstream_core.logs import set_process_log_fields
 from podstream_workloads.agent.child.reports import ChildContext, Reports
 from podstream_workloads.agent.wire import (
     MAX_CALL_BYTES,
@@ -110,6 +111,7 @@ class ChildServer:
 
     async def _configure(self, request: web.Request) -> web.Response:
         call = await _read(request, ConfigureCall)
+        set_process_log_fields(namespace=call.session.namespace, session=call.session.name)
         context = ChildContext(
             self._reports,
             session=call.session,
