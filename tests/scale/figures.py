@@ -10,7 +10,7 @@ from load.quantiles import Quantiles
 from testcluster.audit import Request
 
 STEPS = 5
-_NUMBERED = re.compile(r"[a-z]+-(\d+)")
+_NUMBERED = re.compile(r"s-(\d{5})")
 
 
 @dataclass
