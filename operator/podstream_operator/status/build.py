@@ -80,7 +80,7 @@ def live_status(
     timeline = merge_timeline(
         previous.timeline,
         applied=applied_at(session, status=previous, memory=memory),
-        contact=memory.contact_at,
+        contact=memory.pod.contact_at,
         agent=progress.state.timeline if progress.state else None,
     )
     if not transition and results is previous.results:
@@ -251,7 +251,7 @@ def _final_status(
         timeline=merge_timeline(
             previous.timeline,
             applied=applied_at(session, status=previous, memory=memory),
-            contact=memory.contact_at,
+            contact=memory.pod.contact_at,
             agent=state.timeline if state else None,
             completed=ended_at(
                 state.timeline.completed_at if state else None, previous=previous, now=now

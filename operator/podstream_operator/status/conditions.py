@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
-from podstream_core.api import Condition, ConditionType, SessionStatus
+from podstream_core.api import Condition, ConditionType, PoolCondition, SessionStatus
 
 
 class Verdict(NamedTuple):
@@ -25,11 +25,7 @@ def build_conditions(
     generation: int,
     now: datetime,
 ) -> list[Condition]:
-    """All four conditions, in a fixed order.
-
-    `lastTransitionTime` has whole seconds, as in every Kubernetes condition, and stays where
-    `status` stays.
-    """
+    """All four conditions, in a fixed order."""
     before = {item.type: item for item in previous}
     verdicts = {
         ConditionType.READY: ready,
@@ -38,25 +34,36 @@ def build_conditions(
         ConditionType.COMPLETED: completed,
     }
     return [
-        _condition(kind, verdict, before=before.get(kind), generation=generation, now=now)
+        Condition(
+            type=kind, **facts(verdict, before=before.get(kind), generation=generation, now=now)
+        )
         for kind, verdict in verdicts.items()
     ]
 
 
-def _condition(
-    kind: ConditionType,
-    verdict: Verdict,
-    *,
-    before: Condition | None,
-    generation: int,
-    now: datetime,
-) -> Condition:
+class Facts(TypedDict):
+    """The fields of a condition other than its type."""
+
+    status: str
+    reason: str
+    message: str
+    last_transition_time: datetime
+    observed_generation: int
+
+
+def facts(
+    verdict: Verdict, *, before: Condition | PoolCondition | None, generation: int, now: datetime
+) -> Facts:
+    """What a verdict makes of the condition that was there before.
+
+    `lastTransitionTime` has whole seconds, as in every Kubernetes condition, and stays where
+    `status` stays.
+    """
     text = "True" if verdict.status else "False"
     since = now.replace(microsecond=0)
     if before is not None and before.status == text and before.last_transition_time is not None:
         since = before.last_transition_time
-    return Condition(
-        type=kind,
+    return Facts(
         status=text,
         reason=verdict.reason,
         message=verdict.message,

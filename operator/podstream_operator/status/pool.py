@@ -14,7 +14,7 @@ from podstream_core.api import (
 )
 from podstream_operator.facts import PooledPod, PoolObserved, Site, Use
 from podstream_operator.resources import has_secret, secret_name
-from podstream_operator.status.conditions import Verdict
+from podstream_operator.status.conditions import Verdict, facts
 from podstream_operator.status.endpoints import pool_endpoints
 
 _IN_ORDER: Final = (
@@ -61,12 +61,14 @@ def pool_status(
         access=AccessStatus(secret_name=secret_name(pool)) if has_secret(pool) else None,
         endpoints=pool_endpoints(pool, site=site),
         conditions=[
-            _condition(
-                kind,
-                verdicts[kind],
-                before=previous.condition(kind),
-                generation=pool.metadata.generation,
-                now=now,
+            PoolCondition(
+                type=kind,
+                **facts(
+                    verdicts[kind],
+                    before=previous.condition(kind),
+                    generation=pool.metadata.generation,
+                    now=now,
+                ),
             )
             for kind in _IN_ORDER
         ],
@@ -102,25 +104,3 @@ def _listeners(refused: Sequence[str]) -> Verdict:
         text = f"an older pool has the listeners {', '.join(refused)}: remove them from one of them"
         return Verdict(False, "ListenerTaken", text)
     return Verdict(True, "Accepted", "")
-
-
-def _condition(
-    kind: PoolConditionType,
-    verdict: Verdict,
-    *,
-    before: PoolCondition | None,
-    generation: int,
-    now: datetime,
-) -> PoolCondition:
-    text = "True" if verdict.status else "False"
-    since = now.replace(microsecond=0)
-    if before is not None and before.status == text and before.last_transition_time is not None:
-        since = before.last_transition_time
-    return PoolCondition(
-        type=kind,
-        status=text,
-        reason=verdict.reason,
-        message=verdict.message,
-        last_transition_time=since,
-        observed_generation=generation,
-    )
