@@ -34,6 +34,7 @@ from podstream_operator.facts import (
     AgentUnreachable,
     Memory,
     PodFacts,
+    PodMemory,
     Rejection,
     SecretFacts,
     Site,
@@ -136,7 +137,8 @@ class Actor:
             case ContactAgent():
                 await self._contact(action, session=session, sight=sight)
             case DrainAgent():
-                sight.remember(drain_started_at=self._clock.now())
+                drained = dataclasses.replace(sight.memory.pod, drain_started_at=self._clock.now())
+                sight.remember(pod=drained)
                 sight.agent = await self._agents.drain(
                     action.pod, reason=action.reason, message=action.message
                 )
@@ -156,16 +158,7 @@ class Actor:
         self, action: CreatePod, *, session: StreamSession, sight: Sight
     ) -> None:
         body = build_session_pod(session, image=self._image, restarts=action.restarts)
-        sight.remember(
-            pod_uid=None,
-            contact_at=None,
-            assigned=False,
-            last_state=None,
-            dials=0,
-            silent=0,
-            drain_started_at=None,
-            pod_rejection=None,
-        )
+        sight.remember(pod=PodMemory(), pod_rejection=None)
         reference = session.spec.pool_ref
         known = reference and self._cache.pool(PoolKey(session.metadata.namespace, reference.name))
         if not known:
@@ -268,51 +261,34 @@ class Actor:
         else:
             reply = await self._agents.state(pod)
         sight.agent, sight.agent_pod_uid = reply, pod.uid
-        memory = sight.memory
-        if memory.pod_uid != pod.uid:
-            memory = dataclasses.replace(
-                memory,
-                pod_uid=pod.uid,
-                contact_at=None,
-                assigned=False,
-                last_state=None,
-                dials=0,
-                silent=0,
-                drain_started_at=None,
-            )
-        memory = dataclasses.replace(memory, dials=memory.dials + 1)
+        known = sight.memory.pod
+        if known.uid != pod.uid:
+            known = PodMemory(uid=pod.uid)
+        known = dataclasses.replace(known, dials=known.dials + 1)
         if isinstance(reply, AgentUnreachable):
-            sight.memory = dataclasses.replace(memory, silent=memory.silent + 1)
-            was_up = memory.assigned or (session.status.pod and session.status.pod.uid == pod.uid)
-            if was_up and is_worth_reading(sight.memory.silent):
+            known = dataclasses.replace(known, silent=known.silent + 1)
+            sight.remember(pod=known)
+            was_up = known.assigned or (session.status.pod and session.status.pod.uid == pod.uid)
+            if was_up and is_worth_reading(known.silent):
                 await read_pod_again(pod, kube=self._kube, cache=self._cache)
             return
-        memory = dataclasses.replace(memory, silent=0, contact_at=memory.contact_at or asked_at)
+        known = dataclasses.replace(known, silent=0, contact_at=known.contact_at or asked_at)
         if isinstance(reply, AgentState):
             ours = reply.assignment_id == expected_assignment(session, pod)
-            memory = dataclasses.replace(
-                memory, assigned=ours, last_state=reply if ours else memory.last_state
+            known = dataclasses.replace(
+                known, assigned=ours, last_state=reply if ours else known.last_state
             )
-        sight.memory = memory
+        sight.remember(pod=known)
 
 
 def _note(adoption: Adoption, *, sight: Sight) -> None:
     """Take over what an adoption has brought; a Secret that came meanwhile stays."""
+    memory = adoption.memory
     sight.remember(
-        **{
-            name: getattr(adoption.memory, name)
-            for name in (
-                "pod_uid",
-                "contact_at",
-                "assigned",
-                "last_state",
-                "dials",
-                "silent",
-                "drain_started_at",
-                "claim_refusal",
-                "spec_refusal",
-            )
-        }
+        pod=memory.pod,
+        claim_refusal=memory.claim_refusal,
+        spec_refusal=memory.spec_refusal,
+        pod_rejection=memory.pod_rejection,
     )
     if adoption.pod_uid is not None:
         sight.agent, sight.agent_pod_uid = adoption.reply, adoption.pod_uid

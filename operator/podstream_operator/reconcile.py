@@ -154,10 +154,10 @@ class Reconciler:
         """Sessions whose agents are worth asking, and how many calls in a row got no answer."""
         for known in self._cache.sessions():
             memory = self._memories.get(known.session.metadata.uid)
-            if memory is None or not memory.assigned:
+            if memory is None or not memory.pod.assigned:
                 continue
             if ending_of(memory.status or known.session.status) is None:
-                yield known.session.key, memory.silent
+                yield known.session.key, memory.pod.silent
 
     async def _write(self, known: CachedSession, desired: SessionStatus, *, now: datetime) -> bool:
         """Store the status where it differs; whether it was written."""

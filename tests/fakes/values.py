@@ -1,5 +1,6 @@
 """Values for tables: a session, a pod and an agent's state with the few things a case is about."""
 
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ import msgspec
 from podstream_core import names
 from podstream_core.agentapi import AgentPhase, AgentState
 from podstream_core.api import SessionStatus, StreamSession, Timeline
-from podstream_operator.facts import Memory, PodFacts, SecretFacts, Site
+from podstream_operator.facts import Memory, PodFacts, PodMemory, SecretFacts, Site
 from podstream_operator.resources import SessionImage, client_pod_name, session_pod_name
 
 UID = "5e551011-0000-4000-8000-000000000001"
@@ -82,12 +83,16 @@ def make_state(phase: AgentPhase, **changes: Any) -> AgentState:
 
 
 def make_memory(**changes: Any) -> Memory:
-    """A memory whose Secret is in order."""
+    """A memory whose Secret is in order; fields of `PodMemory` go there."""
+    of_pod = {
+        item.name: changes.pop(item.name) for item in fields(PodMemory) if item.name in changes
+    }
     secret = SecretFacts("ball-access", "s1", UID, True, at(100_000_000))
     values: dict[str, Any] = {
         "first_seen_at": at(0.25),
         "secret": secret,
         "secret_checked_at": at(100_000_000),
+        "pod": PodMemory(**of_pod),
         **changes,
     }
     return Memory(**values)
@@ -95,4 +100,4 @@ def make_memory(**changes: Any) -> Memory:
 
 def knows_pod(**changes: Any) -> Memory:
     """A memory of an agent that has confirmed the session."""
-    return make_memory(**{"pod_uid": POD_UID, "assigned": True, "contact_at": at(0.5), **changes})
+    return make_memory(**{"uid": POD_UID, "assigned": True, "contact_at": at(0.5), **changes})

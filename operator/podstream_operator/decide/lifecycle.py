@@ -30,7 +30,7 @@ from podstream_operator.decide.startup import (
     startup_problem,
 )
 from podstream_operator.decide.timeouts import Expiry, next_expiry
-from podstream_operator.facts import AgentRefusal, Observed, Site, expected_assignment
+from podstream_operator.facts import AgentRefusal, Observed, PodMemory, Site, expected_assignment
 from podstream_operator.status import (
     Progress,
     completed_status,
@@ -82,20 +82,18 @@ class _Step:
         self.pod = current_pod(session, pods=observed.pods, restarts=self.restarts)
         asked = self.pod is not None and observed.agent_pod_uid == self.pod.uid
         self.agent = observed.agent if asked else None
-        known = self.pod is not None and self.memory.pod_uid == self.pod.uid
+        known = self.pod is not None and self.memory.pod.uid == self.pod.uid
         if self.pod is not None and not known:
             # What is remembered of a lost pod says nothing about its replacement.
-            self.memory = dataclasses.replace(
-                self.memory, contact_at=None, dials=0, drain_started_at=None
-            )
-        self.assigned = known and self.memory.assigned
-        self.last_state = self.memory.last_state if known else None
+            self.memory = dataclasses.replace(self.memory, pod=PodMemory())
+        self.assigned = known and self.memory.pod.assigned
+        self.last_state = self.memory.pod.last_state if known else None
         self.placing = Placing()
 
     def decide(self) -> Plan:
         last = self.last_state
-        if self.pod is None and self.previous.pod and self.memory.pod_uid == self.previous.pod.uid:
-            last = self.memory.last_state
+        if self.pod is None and self.previous.pod and self.memory.pod.uid == self.previous.pod.uid:
+            last = self.memory.pod.last_state
         end = pod_end(self.pod, previous=self.previous, last=last, now=self.now)
         if end is not None:
             return self._after_pod(end)
@@ -224,7 +222,7 @@ class _Step:
     def _expire(self, expiry: Expiry, *, state: AgentState | None) -> Plan:
         """A clock has run out: drain, so that results become final, then fail."""
         if self.pod is not None:
-            started = self.memory.drain_started_at
+            started = self.memory.pod.drain_started_at
             if started is None and state is not None:
                 return Plan(actions=(DrainAgent(self.pod, expiry.reason, expiry.message),))
             # A drained agent exits: its last words may come by the pod's end instead.
@@ -297,7 +295,7 @@ class _Step:
         if pod is None:
             return self.placing.wait_s
         if pod.ip is not None:
-            return dial_delay_s(self.memory.dials)
+            return dial_delay_s(self.memory.pod.dials)
         age = self.now - pod.created_at if pod.created_at else timedelta(0)
         left = (PATIENCE - age).total_seconds()
         return left + DRAIN_POLL_S if left > 0 else REJECTION_RETRY_S

@@ -52,7 +52,7 @@ def place(session: StreamSession, *, observed: Observed, restarts: int, now: dat
             observed.agent_pod_uid == offer.claimed.uid
             and isinstance(observed.agent, AgentUnreachable)
         ) or not (offer.claimed.ip or offer.claimed.is_finished):
-            return Placing(wait_s=dial_delay_s(memory.dials))
+            return Placing(wait_s=dial_delay_s(memory.pod.dials))
         return Placing(actions=(AdoptPod(offer.claimed, restarts),))
     assigned = AssignedPod.of(session.metadata.annotations)
     if assigned is not None and restarts == 0:

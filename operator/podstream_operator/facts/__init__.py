@@ -1,7 +1,7 @@
 """What the operator knows when it decides: frozen values, parsed once, without any I/O."""
 
 from podstream_operator.facts.agent import AgentRefusal, AgentReply, AgentUnreachable
-from podstream_operator.facts.memory import Memory, Observed
+from podstream_operator.facts.memory import Memory, Observed, PodMemory
 from podstream_operator.facts.pod import PodFacts, Terminated, Waiting
 from podstream_operator.facts.pools import (
     NO_OFFER,
@@ -27,6 +27,7 @@ __all__ = [
     "Observed",
     "Offer",
     "PodFacts",
+    "PodMemory",
     "PoolMemory",
     "PoolObserved",
     "PooledPod",

@@ -18,15 +18,10 @@ from podstream_operator.facts.secret import SecretFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
-    """Volatile knowledge about one session (by UID)."""
+class PodMemory:
+    """Volatile knowledge about the pod of a session; a replacement starts without any."""
 
-    first_seen_at: datetime
-    """When the session's first event arrived; creation timestamps have whole seconds only."""
-    status: SessionStatus | None = None
-    """What this process wrote last: a status that was edited by hand is repaired from it."""
-    pod_uid: str | None = None
-    """Pod that the members below speak of."""
+    uid: str | None = None
     contact_at: datetime | None = None
     """When its agent answered for the first time."""
     assigned: bool = False
@@ -37,6 +32,17 @@ class Memory:
     silent: int = 0
     """Calls in a row without an answer."""
     drain_started_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Volatile knowledge about one session (by UID)."""
+
+    first_seen_at: datetime
+    """When the session's first event arrived; creation timestamps have whole seconds only."""
+    status: SessionStatus | None = None
+    """What this process wrote last: a status that was edited by hand is repaired from it."""
+    pod: PodMemory = PodMemory()
     claim_refusal: str | None = None
     """Why the pod that the session says it was given is not its own, as a sentence."""
     spec_refusal: str | None = None

@@ -16,6 +16,7 @@ from podstream_operator.facts import (
     AgentUnreachable,
     Memory,
     PodFacts,
+    PodMemory,
     confirms,
 )
 from podstream_operator.pools.view import WarmView
@@ -89,7 +90,8 @@ class Adopter:
         """
         pod = action.pod
         reply = await self._last_word(pod)
-        memory = dataclasses.replace(memory, dials=memory.dials + 1)
+        dials = memory.pod.dials + 1
+        memory = dataclasses.replace(memory, pod=dataclasses.replace(memory.pod, dials=dials))
         if isinstance(reply, AgentUnreachable):
             return Adoption(memory=memory, reply=reply, pod_uid=pod.uid)
         if isinstance(reply, AgentState):
@@ -138,16 +140,8 @@ class Adopter:
         )
         if pod.is_finished:
             return Adoption(memory=memory)
-        now = self._clock.now()
-        memory = dataclasses.replace(
-            memory,
-            pod_uid=pod.uid,
-            contact_at=now,
-            assigned=True,
-            last_state=state,
-            dials=1,
-            silent=0,
-            drain_started_at=None,
-            pod_rejection=None,
+        known = PodMemory(
+            uid=pod.uid, contact_at=self._clock.now(), assigned=True, last_state=state, dials=1
         )
+        memory = dataclasses.replace(memory, pod=known, pod_rejection=None)
         return Adoption(memory=memory, reply=state, pod_uid=pod.uid)
