@@ -81,18 +81,19 @@ bench: $(VENV)/ready cluster-up install ## Each figure against a named baseline 
 
 ##@ Upkeep
 
-.PHONY: format lock generate clean
+.PHONY: format lock proto generate clean
 format: $(VENV)/ready ## Rewrite sources in the project's format
 	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
 lock: $(VENV)/ready ## Renew requirements.lock from pyproject.toml
 	@$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 		--upgrade --extra dev pyproject.toml -o requirements.lock
-generate: $(VENV)/ready ## Copy the CRDs into the chart, write docs/api.md and the dashboard, compile proto/
+proto: $(VENV)/ready ## Make the Python messages from proto/
+	@$(PY) tests/tools/image_protos.py
+generate: proto ## Copy the CRDs into the chart, write docs/api.md and the dashboard, compile proto/
 	@$(PY) tests/tools/pool_template.py
 	@$(PY) tests/tools/sync_crds.py
 	@$(PY) tests/tools/api_docs.py
 	@$(PY) tests/tools/dashboard.py
-	@$(PY) tests/tools/image_protos.py
 clean: ## Remove the Python environment and tool caches of this checkout
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build
 

@@ -1,0 +1,1 @@
+"""`podstream-image`: pictures in files, to and from either service, and the services themselves."""
