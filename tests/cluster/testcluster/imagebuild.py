@@ -5,6 +5,7 @@ stand-ins of ``baseimages`` under the names that the Dockerfiles ask for, withou
 without namespaces of its own (chroot isolation), so that it runs in a container too.
 """
 
+import json
 import os
 import re
 import shutil
@@ -16,12 +17,13 @@ from testcluster import baseimages, pipconfig
 from testcluster.command import run
 from testcluster.console import say, step
 from testcluster.errors import ClusterError
-from testcluster.locks import locked
+from testcluster.locks import alone, locked, shared
 from testcluster.packages import ensure_packages
 
 BUILDER_VARIABLE = "PODSTREAM_IMAGE_BUILDER"
 _BUILD_TIMEOUT_S = 3600
 _LAST_LINES = 30
+_KEPT_STAGES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +116,32 @@ def _with_buildah(request: Request, output: Path, *, cache: Path) -> None:
     ensure_packages()
     environment = {**os.environ, **prepare_buildah(cache)}
     _load_stand_ins(cache, environment)
+    in_use = cache / "buildah-use.lock"
     argv = ["buildah", "bud", "--layers", "--force-rm", "--format=docker", *request.flags()]
-    _logged(argv, log=_log(cache, request), environment=environment)
-    name = full_name(request.tag)
-    run(["buildah", "push", "--quiet", name, f"docker-archive:{output}:{name}"], env=environment)
+    with shared(in_use):
+        _logged(argv, log=_log(cache, request), environment=environment)
+        name = full_name(request.tag)
+        archive = f"docker-archive:{output}:{name}"
+        run(["buildah", "push", "--quiet", name, archive], env=environment)
+    with alone(in_use) as is_alone:
+        if is_alone:
+            _remove_leftovers(environment)
+
+
+def _remove_leftovers(environment: Mapping[str, str]) -> None:
+    """Remove what killed builds left, and all but the newest images without a name.
+
+    Those are stages of builds: the newest make the next build fast, the others only fill the disk.
+    """
+    run(["buildah", "rm", "--all"], env=environment, check=False)
+    listing = run(
+        ["buildah", "images", "--json", "--filter", "dangling=true"], env=environment, check=False
+    )
+    nameless = json.loads(listing.stdout) if listing.returncode == 0 else []
+    nameless = sorted(nameless or [], key=lambda image: int(image["created"]), reverse=True)
+    old = [str(image["id"]) for image in nameless[_KEPT_STAGES:]]
+    if old:
+        run(["buildah", "rmi", *old], env=environment, check=False)
 
 
 def prepare_buildah(cache: Path) -> dict[str, str]:
