@@ -97,7 +97,7 @@ generate: proto ## Copy the CRDs into the chart, write docs/api.md and the dashb
 clean: ## Remove the Python environment and tool caches of this checkout
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build
 
-$(VENV)/ready: pyproject.toml requirements.lock
+$(VENV)/ready: pyproject.toml requirements.lock setup.py
 	@echo 'making the Python environment in $(VENV) (about a minute) ...' >&2
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "podstream needs Python 3.11 or newer; this is " + sys.version)'
 	@$(PYTHON) -m venv $(VENV)

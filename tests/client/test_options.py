@@ -28,7 +28,7 @@ def test_flags_win_over_the_environment(tmp_path: Path) -> None:
 
 def test_a_built_in_client_needs_its_environment_alone() -> None:
     options = parse([], environment={"PODSTREAM_CLIENT_URL": URL, "PODSTREAM_CLIENT_TOKEN": "t"})
-    assert (options.url, options.token, options.estimator.method) == (URL, "t", "Moments")
+    assert (options.url, options.token, options.estimator.method) == (URL, "t", "DiscFit")
 
 
 @pytest.mark.parametrize(

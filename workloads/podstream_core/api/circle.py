@@ -36,7 +36,13 @@ class Ball(ApiValue, frozen=True, kw_only=True):
 class Estimator(ApiValue, frozen=True, kw_only=True):
     """How the built-in client finds the ball."""
 
-    method: Literal["Moments", "Hough"] = "Moments"
+    method: Literal["DiscFit", "Hough", "Moments"] = "DiscFit"
+    min_radius: Annotated[int, Meta(ge=2, le=1000)] = 4
+    """Smallest disc that `DiscFit` takes for the ball, pixels."""
+    max_radius: Annotated[int, Meta(ge=2, le=1000)] = 500
+    """Biggest one."""
+    color: HexColor | None = None
+    """RGB of the ball, where the client shall know it: other discs are refused (`DiscFit`)."""
     dp: Annotated[float, Meta(ge=1, le=20)] = 6
     """Inverse accumulator resolution of `cv2.HoughCircles`."""
     min_dist: Annotated[float, Meta(ge=1, le=4096)] = 8

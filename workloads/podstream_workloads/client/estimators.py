@@ -1,4 +1,4 @@
-"""Where the ball is in a frame: an interface and two ways.
+"""Where the ball is in a frame: an interface and three ways.
 
 Coordinates are pixels of the frame; the centre of the upper left pixel is (0, 0).
 """
@@ -9,6 +9,9 @@ import numpy as np
 from av import VideoFrame
 
 from podstream_core.api import Estimator
+from podstream_workloads.circle.draw import YuvColor
+from podstream_workloads.discfit.tracker import DiscTracker
+from podstream_workloads.discfit.values import Limits
 
 Point = tuple[float, float]
 
@@ -23,9 +26,21 @@ class BallEstimator(ABC):
 
 def make_estimator(settings: Estimator) -> BallEstimator:
     """The estimator that a spec asks for."""
-    if settings.method == "Hough":
-        return HoughEstimator(dp=settings.dp, min_dist=settings.min_dist)
-    return MomentsEstimator()
+    match settings.method:
+        case "DiscFit":
+            return DiscFitEstimator(_limits(settings))
+        case "Hough":
+            return HoughEstimator(dp=settings.dp, min_dist=settings.min_dist)
+        case "Moments":
+            return MomentsEstimator()
+
+
+def _limits(settings: Estimator) -> Limits:
+    color = None
+    if settings.color is not None:
+        known = YuvColor.from_hex(settings.color)
+        color = (known.y, known.u, known.v)
+    return Limits(settings.min_radius, settings.max_radius, color)
 
 
 def luma(frame: VideoFrame) -> np.ndarray:
@@ -36,6 +51,18 @@ def luma(frame: VideoFrame) -> np.ndarray:
     pixels = np.frombuffer(plane, dtype=np.uint8)  # type: ignore[call-overload]
     view: np.ndarray = pixels.reshape(-1, plane.line_size)[: frame.height, : frame.width]
     return view
+
+
+class DiscFitEstimator(BallEstimator):
+    """Fit of a disc to the ball's edge, tracked from frame to frame, by `discfit`."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._tracker = DiscTracker(limits)
+
+    def estimate(self, frame: VideoFrame) -> Point | None:
+        """The fitted centre."""
+        ball = self._tracker.find(frame)
+        return None if ball is None else (ball.x, ball.y)
 
 
 def _background(picture: np.ndarray) -> float:

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -23,6 +24,8 @@ environment: PODSTREAM_CLIENT_URL, PODSTREAM_CLIENT_TOKEN, PODSTREAM_CLIENT_SPEC
 session's spec.circle, whose estimator is used)
 exit codes: 0 played to the end, 1 refused or failed, 2 wrong usage
 """
+
+_METHODS: Final = {"discfit": "DiscFit", "hough": "Hough", "moments": "Moments"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +84,13 @@ def parse(arguments: Sequence[str] | None, *, environment: Mapping[str, str]) ->
 def _estimator(given: argparse.Namespace, spec: str | None) -> Estimator:
     chosen = msgspec.json.decode(spec, type=Circle).estimator if spec else Estimator()
     flags = {
-        "method": given.estimator.capitalize() if given.estimator else chosen.method,
+        "method": chosen.method,
         "dp": chosen.dp if given.dp is None else given.dp,
         "minDist": chosen.min_dist if given.min_dist is None else given.min_dist,
     }
-    return Estimator.from_body(flags)
+    if given.estimator:
+        flags["method"] = _METHODS[given.estimator]
+    return Estimator.from_body({**chosen.to_body(), **flags})
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -99,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--url", help="WHEP URL, as in a session's status.endpoints")
     add("--token-file", help="file with the session's token")
-    add("--estimator", choices=("moments", "hough"), help="how to find the ball (moments)")
+    add("--estimator", choices=tuple(_METHODS), help="how to find the ball (discfit)")
     add("--dp", type=float, help="cv2.HoughCircles dp (6)")
     add("--min-dist", type=float, help="its minDist, pixels (8)")
     add("--frames", type=_positive(int), default=0, help="leave after so many estimates")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -12,16 +13,6 @@ from podstream_core.api import SessionSpec
 
 _STOP_GRACE_S: Final = 3.0
 DEFAULT_COMMAND: Final = (sys.executable, "-m", "podstream_workloads.client")
-
-
-def client_arguments(spec: SessionSpec, *, url: str) -> list[str]:
-    """Flags of `podstream-client` for a session."""
-    arguments = ["--url", url]
-    if spec.circle is not None:
-        estimator = spec.circle.estimator
-        arguments += ["--estimator", estimator.method.lower()]
-        arguments += ["--dp", f"{estimator.dp:g}", "--min-dist", f"{estimator.min_dist:g}"]
-    return arguments
 
 
 class ClientProcess:
@@ -40,11 +31,14 @@ class ClientProcess:
             OSError: the command cannot be started.
         """
         env = dict(os.environ)
+        if spec.circle is not None:
+            env["PODSTREAM_CLIENT_SPEC"] = json.dumps(spec.circle.to_body())
         if token is not None:
             env["PODSTREAM_CLIENT_TOKEN"] = token
         process = await asyncio.create_subprocess_exec(
             *command,
-            *client_arguments(spec, url=url),
+            "--url",
+            url,
             env=env,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=sys.stderr.fileno(),

@@ -1,0 +1,204 @@
+"""Estimators on the same decoded frames: CPU and error against OpenCV's circle transform.
+
+    python tests/bench/bench_circle_estimators.py [--frames 200] [--scenes] [--json]
+
+The baseline is stock `cv2.HoughCircles` as the original calls it (colour conversion, dp 5.845,
+minDist 5); beside it stand the transform with dp 1 and a known radius, and the centre of gravity.
+CPU time of one thread, median over the frames; errors over hits, two-dimensional; a miss is no
+estimate or an error above 10 px. Only ratios within one run mean anything.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any, cast
+
+import av
+import cv2
+import numpy as np
+from av import VideoFrame
+
+from fakes.balls import Finder, Scene, errors, path, render
+from podstream_workloads.client.estimators import (
+    BallEstimator,
+    DiscFitEstimator,
+    MomentsEstimator,
+    luma,
+)
+from podstream_workloads.discfit import plain
+from podstream_workloads.discfit.backend import Backend
+from podstream_workloads.discfit.tracker import DiscTracker
+
+HOUGH = "HoughCircles, stock (baseline)"
+SPEED = {
+    "1920x1080 r40": Scene(width=1920, height=1080),
+    "1920x1080 r120": Scene(width=1920, height=1080, radius=120),
+    "3840x2160 r60": Scene(width=3840, height=2160, radius=60),
+}
+SCENES = {
+    "640x480 r40": Scene(),
+    "1280x720 r8": Scene(width=1280, height=720, radius=8),
+    "contrast 17": Scene(color=(33, 128, 128)),
+    "hue only": Scene(background=(120, 128, 128), color=(120, 90, 160)),
+    "gradient": Scene(slope=100, background=(80, 128, 128), color=(160, 54, 34)),
+    "noise 10": Scene(noise=10),
+    "20 px/frame, shutter 0.5": Scene(speed=(16, 12), shutter=0.5),
+}
+
+
+def _encoder(codec: str, scene: Scene) -> Any:
+    """A codec with the options that aiortc 1.16 sets, at 1 Mbit/s."""
+    made: Any = av.CodecContext.create("libvpx" if codec == "VP8" else "libx264", "w")
+    made.width, made.height, made.pix_fmt = scene.width, scene.height, "yuv420p"
+    made.bit_rate, made.thread_count = 1_000_000, 1
+    made.framerate, made.time_base = Fraction(30), Fraction(1, 30)
+    if codec == "VP8":
+        made.gop_size, made.qmin, made.qmax = 3000, 2, 56
+        made.options = {
+            "cpu-used": "-6",
+            "deadline": "realtime",
+            "noise-sensitivity": "4",
+            "static-thresh": "1",
+            "lag-in-frames": "0",
+            "error-resilient": "1",
+        }
+    else:
+        made.profile = "Baseline"
+        made.options = {"level": "31", "tune": "zerolatency"}
+    return made
+
+
+def clip(codec: str, scene: Scene, frames: int) -> Iterator[tuple[tuple[float, float], VideoFrame]]:
+    """Places and pictures, as drawn (`raw`) or as a receiver of stock aiortc decodes them."""
+    rng = np.random.default_rng(1)
+    decoder: Any = av.CodecContext.create("vp8" if codec == "VP8" else "h264", "r")
+    encoder = None if codec == "raw" else _encoder(codec, scene)
+    for index, place in enumerate(path(scene, frames, seed=3)):
+        frame = render(scene, *place, rng=rng)
+        frame.pts, frame.time_base = index, Fraction(1, 30)
+        if encoder is None:
+            yield place, frame
+            continue
+        for packet in encoder.encode(frame):
+            for decoded in decoder.decode(av.Packet(bytes(packet))):
+                decoded.pts = index
+                yield place, decoded
+
+
+def hough(frame: VideoFrame) -> tuple[float, float] | None:
+    """The original's call."""
+    gray = cv2.cvtColor(frame.to_ndarray(format="bgr24"), cv2.COLOR_BGR2GRAY)
+    return _first(cv2.HoughCircles(gray, cv2.HOUGH_GRADIENT, 5.845, 5))
+
+
+def tuned_hough(radius: float) -> Finder:
+    """Dp 1, blur and a radius within 30 %."""
+
+    def find(frame: VideoFrame) -> tuple[float, float] | None:
+        gray = cv2.GaussianBlur(np.ascontiguousarray(luma(frame)), (7, 7), 0)
+        least, most = int(0.7 * radius), int(1.3 * radius)
+        return _first(
+            cv2.HoughCircles(
+                gray,
+                cv2.HOUGH_GRADIENT,
+                1,
+                50,
+                param1=60,
+                param2=20,
+                minRadius=least,
+                maxRadius=most,
+            )
+        )
+
+    return find
+
+
+def _first(circles: Any) -> tuple[float, float] | None:
+    if circles is None:
+        return None
+    first = circles.reshape(-1, circles.shape[-1])[0]
+    return float(first[0]), float(first[1])
+
+
+def _anew(make: Callable[[], BallEstimator]) -> Finder:
+    return lambda frame: make().estimate(frame)
+
+
+def finders(radius: float, *, with_numpy: bool) -> dict[str, Finder]:
+    """What is compared, each with its own state."""
+    slow = DiscTracker(backend=cast(Backend, plain))
+
+    def in_numpy(frame: VideoFrame) -> tuple[float, float] | None:
+        ball = slow.find(frame)
+        return None if ball is None else (ball.x, ball.y)
+
+    found = {
+        HOUGH: hough,
+        "HoughCircles, dp 1, radius known": tuned_hough(radius),
+        "Moments": MomentsEstimator().estimate,
+        "DiscFit, full frame": _anew(DiscFitEstimator),
+        "DiscFit, tracked": DiscFitEstimator().estimate,
+    }
+    if with_numpy:
+        found["DiscFit, tracked, numpy form"] = in_numpy
+    return found
+
+
+def measure(scene: Scene, codec: str, frames: int, *, with_numpy: bool) -> dict[str, Any]:
+    """CPU and error of every estimator over one clip."""
+    table = finders(scene.radius, with_numpy=with_numpy)
+    times: dict[str, list[float]] = {name: [] for name in table}
+    pairs: dict[str, list[Any]] = {name: [] for name in table}
+    for place, frame in clip(codec, scene, frames):
+        for name, find in table.items():
+            begun = time.thread_time()
+            found = find(frame)
+            times[name].append(time.thread_time() - begun)
+            pairs[name].append((place, found))
+    base = statistics.median(times[HOUGH])
+    rows = {}
+    for name in table:
+        cpu, seen = statistics.median(times[name]), errors(pairs[name])
+        rows[name] = {
+            "cpu_ms": round(cpu * 1e3, 4),
+            "times_cheaper": round(base / cpu, 1),
+            "rmse_px": round(seen.rmse, 4),
+            "missed": seen.missed,
+            "frames": seen.frames,
+        }
+    return rows
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--frames", type=int, default=200)
+    parser.add_argument("--scenes", action="store_true", help="accuracy over more scenes as well")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    results = {
+        f"{name}, VP8": measure(scene, "VP8", arguments.frames, with_numpy=True)
+        for name, scene in SPEED.items()
+    }
+    if arguments.scenes:
+        for name, scene in SCENES.items():
+            for codec in ("raw", "VP8", "H264"):
+                results[f"{name}, {codec}"] = measure(scene, codec, 60, with_numpy=False)
+    if arguments.json:
+        print(json.dumps(results))
+        return
+    for title, rows in results.items():
+        print(f"\n{title} (stock aiortc encoder options)")
+        for name, row in rows.items():
+            print(
+                f"  {name:34} {row['cpu_ms']:9.3f} ms {row['times_cheaper']:7.1f} x cheaper"
+                f"  rmse {row['rmse_px']:8.4f} px  missed {row['missed']}/{row['frames']}"
+            )
+
+
+if __name__ == "__main__":
+    main()
