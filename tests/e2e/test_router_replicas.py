@@ -4,13 +4,10 @@ Clients are stock aiortc: they check consent every four to six seconds, and noth
 packets says to whom these belong.
 """
 
-import itertools
-import json
 import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,9 +18,9 @@ import pytest
 from e2e import kube
 from e2e.processes import processes_of_named_pod
 from e2e.sessions import Session, circle, session
+from e2e.viewers import watching
 
 ROOT = Path(__file__).parents[2]
-CLIENT = Path(__file__).with_name("whep_stock_client.py")
 DEPLOYMENT = "deploy/podstream-router"
 SELECTOR = "app.kubernetes.io/component=router"
 GAP_S = 3.0
@@ -95,48 +92,6 @@ def carrier() -> str:
     return found
 
 
-class Viewer:
-    """A stock client that watches a session to its end."""
-
-    def __init__(self, made: Session) -> None:
-        self._made = made
-        environment = {**os.environ, "PODSTREAM_CLIENT_TOKEN": made.token()}
-        self._process = subprocess.Popen(
-            # -P: a module here has the name of one that the client needs.
-            [sys.executable, "-P", str(CLIENT), made.endpoint()],
-            env=environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-
-    def wait_for_check(self) -> None:
-        """Return right after the client has sent a consent check."""
-        stderr = self._process.stderr
-        assert stderr is not None
-        words = [next(stderr).strip()]
-        while words[-1] != "connected":
-            words.append(next(stderr).strip())
-        # The first ones are those that connect.
-        began = time.monotonic()
-        while next(stderr).strip() != "checked" or time.monotonic() < began + 3:
-            pass
-
-    def longest_gap_s(self, *, since: float) -> float:
-        """Longest time without a frame after a moment (Unix time), once the session is over."""
-        out, err = self._process.communicate(timeout=150)
-        assert self._process.returncode == 0, err
-        frames = [since, *(at for at in json.loads(out)["frames"] if at > since)]
-        assert len(frames) > 30, f"frames do not go on: {err}"
-        longest: float = max(later - earlier for earlier, later in itertools.pairwise(frames))
-        return longest
-
-    def end(self) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.communicate()
-
-
 @contextmanager
 def ready(frames: int, prefix: str) -> Iterator[Session]:
     """A session that a client can connect to."""
@@ -144,17 +99,6 @@ def ready(frames: int, prefix: str) -> Iterator[Session]:
     with session({"circle": workload}, prefix=prefix) as made:
         made.wait_phase("Ready")
         yield made
-
-
-@contextmanager
-def watching(made: Session) -> Iterator[Viewer]:
-    """A stock client that plays the session."""
-    viewer = Viewer(made)
-    try:
-        made.wait_phase("Connected")
-        yield viewer
-    finally:
-        viewer.end()
 
 
 def assert_complete(made: Session, *, frames: int) -> None:
@@ -170,6 +114,7 @@ def test_stream_goes_on_when_its_router_is_deleted_at_once(replicas: list[str]) 
         viewer.wait_for_check()
         began = time.time()
         kube.kubectl("delete", "pod", first, "--grace-period=0", "--force")
+        viewer.wait_for_end()
         gap_s = viewer.longest_gap_s(since=began)
         print(f"\nrouter deleted at once: {gap_s:.2f} s without a frame")
         assert_complete(made, frames=450)
@@ -185,6 +130,7 @@ def test_stream_goes_on_when_its_router_crashes(replicas: list[str]) -> None:
         viewer.wait_for_check()
         began = time.time()
         os.kill(processes[0], signal.SIGKILL)
+        viewer.wait_for_end()
         gap_s = viewer.longest_gap_s(since=began)
         print(f"\nrouter crashed: {gap_s:.2f} s without a frame")
         assert_complete(made, frames=450)
@@ -200,6 +146,7 @@ def test_rolling_restart_loses_no_stream(replicas: list[str]) -> None:
         kube.kubectl("rollout", "status", DEPLOYMENT, "--timeout=120s")
         gaps = []
         for made, viewer in zip(sessions, viewers, strict=True):
+            viewer.wait_for_end()
             gaps.append(viewer.longest_gap_s(since=began))
             assert_complete(made, frames=900)
         print(

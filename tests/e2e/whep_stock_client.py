@@ -1,16 +1,23 @@
 """A WHEP client of stock aiortc, without anything of podstream: finds the ball and says where.
 
-Says `checked` on standard error whenever it has sent a consent check. Waits for the server to end
-the session, then prints the Unix times of all frames as JSON.
+What happens to it is printed line by line: a word, the Unix time, and more for some.
+
+    answered TIME SESSION UFRAG   the answer: session of a pool's connection or `-`, ICE user name
+    refused TIME STATUS           the server said no; the client asks again with --patient
+    connected TIME                the answer was taken
+    checked TIME                  a consent check was sent
+    frame TIME                    a frame was decoded
+    ended TIME                    the server ended the session
 """
 
 import argparse
 import asyncio
-import json
 import logging
 import os
+import re
 import sys
 import time
+import urllib.error
 import urllib.request
 from typing import Any
 
@@ -26,67 +33,94 @@ def find(image: Any) -> tuple[int, int]:
     return (int(columns.mean()), int(rows.mean())) if len(rows) else (-1, -1)
 
 
+def say(word: str, *more: str) -> None:
+    print(word, time.time(), *more, flush=True)
+
+
 class SayChecked(logging.Handler):
     """Reads aioice's own log: `> <address> Message(...REQUEST...)` is a check that was sent."""
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
         if " > " in text and "REQUEST" in text:
-            print("checked", file=sys.stderr, flush=True)
+            say("checked")
 
 
-def post(url: str, sdp: str) -> str:
-    token = os.environ["PODSTREAM_CLIENT_TOKEN"]
-    headers = {"Content-Type": "application/sdp", "Authorization": f"Bearer {token}"}
+def post(url: str, sdp: str) -> tuple[str, str]:
+    """Send the offer; the answer, and the session that the server names."""
+    headers = {"Content-Type": "application/sdp"}
+    token = os.environ.get("PODSTREAM_CLIENT_TOKEN")
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
     request = urllib.request.Request(url, data=sdp.encode(), headers=headers)
     with urllib.request.urlopen(request, timeout=60) as reply:
         answer: str = reply.read().decode()
-        return answer
+        return answer, reply.headers.get("Podstream-Session", "-")
 
 
-async def play(url: str, *, duration_s: float) -> list[float]:
+def exchange(url: str, sdp: str, *, patience_s: float) -> tuple[str, str]:
+    """Post until there is an answer, for so long."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return post(url, sdp)
+        except urllib.error.URLError as error:
+            say("refused", str(getattr(error, "code", 0)))
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)
+
+
+async def play(url: str, *, duration_s: float, patience_s: float) -> int:
+    """Play to the end; how many frames there were."""
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     peer.addTransceiver("video", direction="recvonly")
     channel = peer.createDataChannel("RTCchannel", ordered=False, maxRetransmits=0)
-    frames: list[float] = []
+    count = 0
     ended = asyncio.Event()
     tasks: list[asyncio.Task[None]] = []
 
     async def watch(track: Any) -> None:
+        nonlocal count
         try:
             while True:
                 frame = await track.recv()
-                frames.append(time.time())
+                count += 1
+                say("frame")
                 x, y = find(frame.to_ndarray(format="bgr24"))
                 if channel.readyState == "open":
                     channel.send(f"{x}\t{y}\t{frame.pts}")
         except MediaStreamError:
+            say("ended")
             ended.set()
 
     peer.on("track", lambda track: tasks.append(asyncio.create_task(watch(track))))
     await peer.setLocalDescription(await peer.createOffer())
-    answer = await asyncio.to_thread(post, url, peer.localDescription.sdp)
+    offer = peer.localDescription.sdp
+    answer, session = await asyncio.to_thread(exchange, url, offer, patience_s=patience_s)
+    ufrag = re.search(r"(?m)^a=ice-ufrag:(\S+)", answer)
+    say("answered", session, ufrag[1] if ufrag else "-")
     await peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
     logger = logging.getLogger("aioice.ice")
     logger.setLevel(logging.DEBUG)
     logger.addHandler(SayChecked())
-    print("connected", file=sys.stderr, flush=True)
+    say("connected")
     try:
         await asyncio.wait_for(ended.wait(), duration_s)
     except TimeoutError:
         print("the server did not end the session", file=sys.stderr)
     await peer.close()
-    return frames
+    return count
 
 
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
     parser.add_argument("--duration", type=float, default=90)
+    parser.add_argument("--patience", type=float, default=0, help="seconds to ask again")
     arguments = parser.parse_args()
-    frames = asyncio.run(play(arguments.url, duration_s=arguments.duration))
-    print(json.dumps({"frames": frames}))
-    return 0 if frames else 1
+    play_it = play(arguments.url, duration_s=arguments.duration, patience_s=arguments.patience)
+    return 0 if asyncio.run(play_it) else 1
 
 
 if __name__ == "__main__":

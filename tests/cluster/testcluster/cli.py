@@ -12,6 +12,7 @@ from testcluster import (
     images,
     lifecycle,
     nodeloss,
+    restart,
     state,
     status,
     teardown,
@@ -73,6 +74,8 @@ def build_parser() -> argparse.ArgumentParser:
     child.add_argument("what", choices=["stop", "start"])
     child.add_argument("index", type=int, metavar="I", help="2 or higher")
     child.add_argument("--link-only", action="store_true", help="stop: only pull the cable")
+    child = add("restart", _restart, "end one daemon and start it again; pods run on")
+    child.add_argument("name", help="like kubelet-1 or containerd-2")
     child = add("logs", _logs, "print the end of a daemon's log, or the names of all logs")
     child.add_argument("name", nargs="?", help="like kubelet-1 or audit")
     child.add_argument("--lines", type=int, default=200, help="how many (200); 0 is all")
@@ -171,6 +174,12 @@ def _node(instance: Instance, arguments: argparse.Namespace) -> int:
             nodeloss.stop(instance, arguments.index, link_only=arguments.link_only)
         else:
             nodeloss.start(instance, arguments.index)
+    return 0
+
+
+def _restart(instance: Instance, arguments: argparse.Namespace) -> int:
+    with _alone(instance):
+        restart.restart(instance, arguments.name)
     return 0
 
 

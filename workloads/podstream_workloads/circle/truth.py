@@ -3,8 +3,12 @@
 from collections import OrderedDict
 from dataclasses import dataclass
 
-KEEP_S = 10.0
-"""An estimate that comes later than this is counted as unmatched."""
+KEEP_S = 20.0
+"""An estimate that comes later than this is counted as unmatched.
+
+Stock aiortc's jitter buffer waits for what was lost until it holds 512 packets: after a pause of
+the network a client of a small picture, one packet a frame, may stay up to 17 s behind for good.
+"""
 SETTLED_S = 1.0
 """A frame younger than this may still be under way and is not called lost yet."""
 
