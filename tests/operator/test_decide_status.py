@@ -35,6 +35,7 @@ from podstream_core.api import (
     PodStatus,
     Results,
     StreamSession,
+    Timeline,
 )
 from podstream_operator.decide import (
     CreateClient,
@@ -201,3 +202,28 @@ def test_applied_at_is_the_creation_where_the_operator_came_later() -> None:
     late = make_memory(first_seen_at=START + timedelta(hours=1), uid=POD_UID, assigned=True)
     plan = run(make_session(), pods=(running_pod(),), agent=READY, memory=late, now=at(3))
     assert status_of(plan).timeline.applied_at == START
+
+
+def test_client_that_comes_and_goes_makes_a_write_a_second_at_most() -> None:
+    came = Timeline(assigned_at=at(1), ready_at=at(2), connected_at=at(2))
+    ready = ready_session()
+    plan = run(
+        ready,
+        pods=(running_pod(),),
+        agent=make_state(AgentPhase.CONNECTED, timeline=came),
+        memory=knows_pod(),
+        now=at(2),
+    )
+    session = make_session(status=status_of(plan))
+    kept = knows_pod(status=session.status, secret_checked_at=at(10))
+    soon = run(session, pods=(running_pod(),), agent=READY, memory=kept, now=at(2.4))
+    assert soon.status == session.status
+    assert soon.requeue_after_s == pytest.approx(0.6)
+    later = run(session, pods=(running_pod(),), agent=READY, memory=kept, now=at(3))
+    assert status_of(later).phase is Phase.READY
+
+
+def test_first_client_is_written_at_once() -> None:
+    session = ready_session()
+    plan = run(session, pods=(running_pod(),), agent=CONNECTED, memory=knows_pod(), now=at(2.1))
+    assert status_of(plan).phase is Phase.CONNECTED

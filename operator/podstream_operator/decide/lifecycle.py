@@ -45,6 +45,8 @@ MAX_REPLACEMENTS: Final = 1
 DRAIN_GRACE: Final = timedelta(seconds=5)
 """How long a session that ran into a limit may take to make its results final."""
 DRAIN_POLL_S: Final = 0.1
+CONNECTED_SETTLES: Final = timedelta(seconds=1)
+"""The Connected condition of a session that had a client changes no more often than this."""
 
 
 def decide(session: StreamSession, *, observed: Observed, site: Site, now: datetime) -> Plan:
@@ -249,6 +251,9 @@ class _Step:
         requeue = (expiry.at - self.now).total_seconds()
         if not ready:
             return self._starting(state, requeue_s=requeue)
+        unsettled_s = self._unsettled_s(connected=connected)
+        if unsettled_s > 0:
+            return Plan(status=self.memory.status, requeue_after_s=min(requeue, unsettled_s))
         trouble = client_trouble(self.session, observed=self.observed, restarts=self.restarts)
         reason, message = trouble or ("WaitingForClient", "")
         if not trouble and self.previous.timeline.connected_at is not None:
@@ -260,6 +265,20 @@ class _Step:
         if clients and self._may_create_client():
             return Plan(actions=clients)
         return Plan(status=status, requeue_after_s=requeue)
+
+    def _unsettled_s(self, *, connected: bool) -> float:
+        """How long a client's coming or leaving still waits to be written; 0 for the first one.
+
+        A client that comes and goes many times a second must not make as many API writes.
+        """
+        before = self.previous.condition(ConditionType.CONNECTED)
+        if before is None or before.last_transition_time is None:
+            return 0.0
+        if (before.status == "True") is connected or self.previous.timeline.connected_at is None:
+            return 0.0
+        return max(
+            (before.last_transition_time + CONNECTED_SETTLES - self.now).total_seconds(), 0.0
+        )
 
     def _may_create_client(self) -> bool:
         rejection = self.memory.client_rejection
