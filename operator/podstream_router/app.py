@@ -29,6 +29,7 @@ from podstream_router.grpc import GrpcListener
 from podstream_router.hints import Hints
 from podstream_router.http import HttpServer, build_app
 from podstream_router.keys import Keys
+from podstream_router.listening import Desk, SocketListener
 from podstream_router.logfields import about
 from podstream_router.metrics import RouterMetrics
 from podstream_router.offers import Offers
@@ -38,7 +39,7 @@ from podstream_router.placement import Placement
 from podstream_router.relay import MediaRelay
 from podstream_router.results import ResultsHandler
 from podstream_router.routes import PodRoute, RouteTable
-from podstream_router.settings import ALL_NAMESPACES, OPEN_PROTOCOLS, Settings
+from podstream_router.settings import ALL_NAMESPACES, Listener, Settings
 from podstream_router.signalling import SignallingListener
 from podstream_router.watch import ApiReader, Watch, pods_in, pools_in, sessions_in
 from podstream_router.whep import WhepHandlers
@@ -149,7 +150,16 @@ class Router:
         self.sharing.add_to(admin)
         self._admin = HttpServer(admin, max_connections=limits.connections)
         self._client_keys = keys.client
-        self._raw_listeners: list[SignallingListener | GrpcListener] = []
+        self._desk = Desk(
+            routes=self.routes,
+            placement=self._placement,
+            claims=self._claims,
+            agent=self._agent,
+            held=self._held,
+            hints=self._hints,
+            metrics=self.metrics,
+        )
+        self._raw_listeners: list[SocketListener] = []
         self._sharing_task: asyncio.Task[None] | None = None
         self.ports: dict[str, int] = {}
         """Ports that are really bound, by listener name, with `admin` and `media`."""
@@ -204,9 +214,7 @@ class Router:
         for listener in settings.listeners:
             if listener.protocol == "http":
                 self.ports[listener.name] = await self._server.listen(host, listener.bind_port)
-            elif listener.protocol in ("signalling", "grpc"):
-                make = self._new_grpc if listener.protocol == "grpc" else self._new_signalling
-                opened = make(listener.name)
+            elif opened := self._new_listener(listener):
                 self._raw_listeners.append(opened)
                 self.ports[listener.name] = await opened.listen(host, listener.bind_port)
             else:
@@ -214,7 +222,7 @@ class Router:
                     "listener not opened: no workload speaks its protocol yet",
                     extra={"listener": listener.name, "protocol": listener.protocol},
                 )
-        logger.info("router started", extra={"ports": self.ports, "open": OPEN_PROTOCOLS})
+        logger.info("router started", extra={"ports": self.ports})
 
     async def shutdown(self) -> None:
         """Stop accepting, drain up to the limit, close everything."""
@@ -246,36 +254,28 @@ class Router:
         await self._http.close()
         logger.info("router stopped")
 
-    def _new_signalling(self, name: str) -> SignallingListener:
+    def _new_listener(self, listener: Listener) -> SocketListener | None:
+        """The listener of a protocol that some workload speaks."""
         limits = self._settings.limits
-        return SignallingListener(
-            name,
-            routes=self.routes,
-            placement=self._placement,
-            claims=self._claims,
-            agent=self._agent,
-            advertised=self._advertised,
-            held=self._held,
-            open_places=Places(total=limits.connections, per_source=limits.connections_per_source),
-            hints=self._hints,
-            metrics=self.metrics,
-        )
-
-    def _new_grpc(self, name: str) -> GrpcListener:
-        limits = self._settings.limits
-        return GrpcListener(
-            name,
-            routes=self.routes,
-            placement=self._placement,
-            claims=self._claims,
-            agent=self._agent,
-            namespaces=self._settings.namespaces,
-            client_keys=self._client_keys,
-            held=self._held,
-            open_places=Places(total=limits.connections, per_source=limits.connections_per_source),
-            hints=self._hints,
-            metrics=self.metrics,
-        )
+        places = Places(total=limits.connections, per_source=limits.connections_per_source)
+        match listener.protocol:
+            case "grpc":
+                return GrpcListener(
+                    listener.name,
+                    desk=self._desk,
+                    open_places=places,
+                    namespaces=self._settings.namespaces,
+                    client_keys=self._client_keys,
+                )
+            case "signalling":
+                return SignallingListener(
+                    listener.name,
+                    desk=self._desk,
+                    open_places=places,
+                    advertised=self._advertised,
+                )
+            case _:
+                return None
 
     def _find_pod(self, digest: str) -> tuple[str, str] | None:
         pod = self.routes.pod_by_digest(digest)

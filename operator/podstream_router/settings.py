@@ -19,8 +19,6 @@ from podstream_core.ports import (
 )
 
 ListenerProtocol = Literal["http", "signalling", "grpc", "tcp"]
-OPEN_PROTOCOLS: Final = ("http", "signalling", "grpc")
-"""Protocols that have a workload; listeners with another known protocol stay closed."""
 ALL_NAMESPACES: Final = "*"
 _NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 

@@ -286,7 +286,7 @@ async def test_client_that_does_not_read_is_cut(
     async with client_of(router):
         await asyncio.wait_for(workload.ended.wait(), 10)
         await until(lambda: result(router, "Broken") == 1)
-        await until(lambda: not router.router._raw_listeners[0]._tasks)
+        await until(lambda: not router.router._raw_listeners[0].open_connections)
 
 
 async def test_connections_of_one_source_are_bounded() -> None:

@@ -26,6 +26,25 @@ class Broken(Exception):
     """A connection ended in disorder; the message names the cause."""
 
 
+async def has_spoken(sock: socket.socket) -> bool:
+    """Wait for a first byte, without taking it; false where the connection ends before.
+
+    Args:
+        sock: non-blocking.
+
+    Raises:
+        OSError: the connection was reset.
+    """
+    readable = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(sock, readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(sock)
+    return bool(sock.recv(1, socket.MSG_PEEK))
+
+
 async def join(left: socket.socket, right: socket.socket) -> tuple[int, int]:
     """Pass bytes both ways until both directions have ended.
 

@@ -28,7 +28,7 @@ _ACK: Final = "ACK"
 _END_HEADERS: Final = "END_HEADERS"
 
 
-class BadOpening(Exception):
+class BadOpening(ConnectionError):
     """The client does not speak HTTP/2 as gRPC does; the message says where it goes wrong."""
 
 

@@ -1,9 +1,7 @@
 """Passes messages, one JSON object per line, between two connections until both have ended."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -126,15 +124,3 @@ async def close(writer: asyncio.StreamWriter) -> None:
         pass
     finally:
         writer.transport.abort()
-
-
-def keep_alive(writer: asyncio.StreamWriter) -> None:
-    """Find dead peers: a signalling connection is silent for as long as media flows."""
-    sock = writer.get_extra_info("socket")
-    if sock is None:
-        return
-    with suppress(OSError):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 20)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)

@@ -19,7 +19,7 @@ from typing import ClassVar, Final
 
 from podstream_core.agentapi import Protocol
 from podstream_core.api import ImageOpsResults, SessionSpec
-from podstream_core.splice import Broken, join
+from podstream_core.splice import Broken, has_spoken, join
 from podstream_workloads.agent import (
     Connection,
     NotReady,
@@ -141,7 +141,7 @@ class ImageOpsWorkload(Workload):
         reason = "the caller left"
         try:
             with sock, inner:
-                if await _speaks(sock):
+                if await has_spoken(sock):
                     context.established(connection.id)
                     received, sent = await join(sock, inner)
                     logger.info(
@@ -163,15 +163,3 @@ class ImageOpsWorkload(Workload):
             self._has_news = True
             context.first_frame()
         context.results_changed()
-
-
-async def _speaks(sock: socket.socket) -> bool:
-    """Wait for a first byte, without taking it; false where the connection ends before."""
-    loop = asyncio.get_running_loop()
-    readable = asyncio.Event()
-    loop.add_reader(sock, readable.set)
-    try:
-        await readable.wait()
-    finally:
-        loop.remove_reader(sock)
-    return bool(sock.recv(1, socket.MSG_PEEK))
