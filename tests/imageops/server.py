@@ -1,9 +1,10 @@
 """An image server in this process, and small clients of both services."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import grpc
@@ -65,15 +66,16 @@ def raw(picture: Any) -> pb.Input:
 class Images:
     """podstream.image.v1 by plain multi-callables: no generated stubs are needed."""
 
-    def __init__(self, channel: grpc.Channel) -> None:
+    def __init__(self, channel: grpc.Channel, *, metadata: Sequence[tuple[str, str]] = ()) -> None:
         path = "/podstream.image.v1.Images/"
 
         def make(kind: str, name: str, request: Any, response: Any) -> Any:
-            return getattr(channel, kind)(
+            callable_ = getattr(channel, kind)(
                 path + name,
                 request_serializer=request.SerializeToString,
                 response_deserializer=response.FromString,
             )
+            return partial(callable_, metadata=metadata)
 
         self.process = make("stream_stream", "Process", pb.ProcessRequest, pb.ProcessResponse)
         self.upload = make("stream_unary", "Upload", pb.UploadRequest, pb.Object)

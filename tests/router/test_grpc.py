@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import os
 import socket
+import threading
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -207,6 +208,31 @@ async def test_refusals_have_the_status_that_says_the_same() -> None:
         await until(
             lambda: metric(router.router, "connections_total", protocol="gRPC", result="Busy") == 1
         )
+
+
+async def test_a_refusal_reaches_a_client_that_is_still_sending() -> None:
+    """By the synchronous library: grpc.aio reports the message that it could not send instead."""
+    is_over = threading.Event()
+
+    def chunks() -> Iterator[bytes]:
+        while not is_over.wait(0.001):
+            yield bytes(1000)
+
+    def stream(port: int) -> grpc.StatusCode:
+        with grpc.insecure_channel(f"127.0.0.1:{port}", options=OPTIONS) as client:
+            method: Any = client.stream_stream("/test.Echo/Stream")
+            with pytest.raises(grpc.RpcError) as caught:
+                list(method(chunks(), metadata=[("podstream-session", "lab/nobody")], timeout=10))
+            error: Any = caught.value
+            return error.code()  # type: ignore[no-any-return]
+
+    async with grpc_router() as router:
+        try:
+            for _ in range(20):
+                code = await asyncio.to_thread(stream, router.router.ports["grpc"])
+                assert code is grpc.StatusCode.NOT_FOUND
+        finally:
+            is_over.set()
 
 
 async def test_connections_to_a_pool_get_pods_of_their_own() -> None:

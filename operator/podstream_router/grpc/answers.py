@@ -4,7 +4,7 @@ from typing import Final
 from urllib.parse import quote
 
 from hpack import Encoder
-from hyperframe.frame import GoAwayFrame, HeadersFrame, SettingsFrame
+from hyperframe.frame import GoAwayFrame, HeadersFrame, RstStreamFrame, SettingsFrame
 
 from podstream_router.errors import Refusal
 
@@ -39,7 +39,9 @@ def status_of(refusal: Refusal) -> int:
 def refusal_bytes(stream_id: int, *, status: int, message: str) -> bytes:
     """A Trailers-Only response to the first call, and the end of the connection.
 
-    The message is percent-encoded as the gRPC protocol over HTTP/2 asks.
+    The message is percent-encoded as the gRPC protocol over HTTP/2 asks. A client that is still
+    sending is told to stop, as RFC 9113, 8.1 has it: otherwise its call would be open when the
+    connection ends, and the library would report that end instead of the refusal.
     """
     block = Encoder().encode(
         [
@@ -50,5 +52,6 @@ def refusal_bytes(stream_id: int, *, status: int, message: str) -> bytes:
         ]
     )
     trailers = HeadersFrame(stream_id, data=block, flags=["END_HEADERS", "END_STREAM"])
+    stop = RstStreamFrame(stream_id, error_code=0)
     goodbye = GoAwayFrame(0, last_stream_id=stream_id, error_code=0)
-    return trailers.serialize() + goodbye.serialize()
+    return trailers.serialize() + stop.serialize() + goodbye.serialize()

@@ -20,6 +20,8 @@ _ATTEMPTS: Final = 5
 _PAUSE_S: Final = 1.0
 _PASSING: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED})
 """What an upload tries again after: the connection broke, or its last call has not ended yet."""
+_TAKEN: Final = "Busy:"
+"""How the router refuses a second connection: the one that broke may not have ended yet."""
 _RESULT_SUFFIX: Final = ".result"
 
 
@@ -130,23 +132,25 @@ class _Kept:
 
     def run(self, output: pb.Output, target: Path) -> None:
         """Upload what is missing, apply the chain, fetch the result, drop both."""
-        if self._options.restart:
-            self._delete(self._name)
-        self._delete(self._result)
-        self._upload()
+        self._until_uploaded()
         kept = self._apply(output)
         with written(target) as file:
             self._download(kept, file)
         self._delete(self._result)
         self._delete(self._name)
 
-    def _upload(self) -> None:
+    def _until_uploaded(self) -> None:
+        is_restart = self._options.restart
         for attempt in range(1, _ATTEMPTS + 1):
             try:
+                if is_restart:
+                    self._delete(self._name)
+                    is_restart = False
+                self._delete(self._result)
                 self._continue()
                 return
             except grpc.RpcError as error:
-                if code_of(error) not in _PASSING or attempt == _ATTEMPTS:
+                if not _is_passing(error) or attempt == _ATTEMPTS:
                     raise
                 self._progress.note(f"{code_of(error).name}: trying again")
                 time.sleep(_PAUSE_S * attempt)
@@ -224,6 +228,11 @@ class _Kept:
             Exit.REFUSED,
             f"--name {self._name} belongs to another picture: take another name, or --restart",
         )
+
+
+def _is_passing(error: grpc.RpcError) -> bool:
+    details: Any = getattr(error, "details", lambda: "")()
+    return code_of(error) in _PASSING or str(details).startswith(_TAKEN)
 
 
 def _is_of_service(error: grpc.RpcError) -> bool:
