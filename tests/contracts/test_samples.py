@@ -38,6 +38,7 @@ def test_there_is_a_sample_per_use() -> None:
         "circle-compat",
         "circle-hough",
         "circle-own-client",
+        "image-batch",
         "image-ops",
         "pool",
         "pool-signalling",

@@ -8,6 +8,8 @@ from podstream_core.agentapi import AgentPhase, AgentState, Failure, SessionRef
 from podstream_core.api import (
     CircleResults,
     Codec,
+    ImageBatchItem,
+    ImageBatchResults,
     ImageOperationCounts,
     ImageOpsResults,
     ImageRejections,
@@ -23,6 +25,22 @@ MOMENT = datetime(2026, 11, 21, 9, 57, 36, 440897, tzinfo=UTC)
 BIG_COUNT = 2**53 - 1
 CountsT = TypeVar("CountsT", bound=ApiValue)
 BIG_FLOAT = 1.7976931348623157e308
+
+
+BATCH = ImageBatchResults(
+    total=BIG_COUNT,
+    done=BIG_COUNT,
+    failed=BIG_COUNT,
+    bytes_in=BIG_COUNT,
+    bytes_out=BIG_COUNT,
+    seconds=BIG_FLOAT,
+    items=[
+        ImageBatchItem(
+            name="n" * 100, size=BIG_COUNT, sha256="f" * 64, milliseconds=1e308, error="e" * 200
+        )
+    ]
+    * 10,
+)
 
 
 def all_big(kind: type[CountsT]) -> CountsT:
@@ -68,6 +86,7 @@ def largest_state(message: str) -> AgentState:
                 bytes_out=BIG_COUNT,
                 pixels=BIG_COUNT,
                 latency_ms=LatencyMs(p50=-BIG_FLOAT, p95=-BIG_FLOAT, p99=-BIG_FLOAT),
+                batch=BATCH,
             ),
         ),
     )
@@ -79,6 +98,7 @@ def test_largest_state_of_every_member_is_set() -> None:
     assert results is not None
     assert results.circle is not None
     assert results.image_ops is not None
+    assert results.image_ops.batch is not None
     unset = [
         f"{type(value).__name__}.{name}"
         for value in (
@@ -87,6 +107,7 @@ def test_largest_state_of_every_member_is_set() -> None:
             results.image_ops,
             results.image_ops.rejected,
             results.image_ops.operations,
+            results.image_ops.batch,
             largest_state("").timeline,
         )
         for name in value.__struct_fields__
@@ -123,6 +144,23 @@ def test_largest_state_fits_and_comes_back(message: str) -> None:
     assert decoded.results is not None
     assert decoded.results.circle is not None
     assert decoded.results.circle.frames_scored == BIG_COUNT
+
+
+def test_items_of_a_batch_give_way_before_anything_else() -> None:
+    state = largest_state("why")
+    decoded = decode_termination(encode_termination(state).decode())
+    assert decoded is not None
+    assert decoded.failure == state.failure
+    assert decoded.results is not None
+    assert decoded.results.image_ops is not None
+    batch = decoded.results.image_ops.batch
+    assert batch is not None
+    assert 0 < len(batch.items) < 10
+    assert batch.items == BATCH.items[: len(batch.items)]
+    assert (batch.total, batch.failed) == (BIG_COUNT, BIG_COUNT)
+    assert state.results is not None
+    assert state.results.image_ops is not None
+    assert state.results.image_ops.batch == BATCH, "the state itself is left as it is"
 
 
 def test_state_of_usual_size_comes_back_whole() -> None:

@@ -1,5 +1,6 @@
 """Image operations on the cluster: clients, router, session pods and results in status."""
 
+import base64
 import json
 import re
 import secrets
@@ -247,6 +248,38 @@ def _takes(images: Images) -> bool:
         return bool(call(images, noise(4, 4)).result.size)
     except grpc.RpcError:
         return False
+
+
+def test_a_batch_is_worked_through_without_a_client() -> None:
+    names = [f"photo-{number:02}.png" for number in range(11)]
+    data = {name: hostile.encoded(".png", noise(20, 10, seed=i)) for i, name in enumerate(names)}
+    data["broken.png"] = data["photo-00.png"][:60]
+    config = f"photos-{secrets.token_hex(3)}"
+    kube.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": config},
+            "binaryData": {name: base64.b64encode(file).decode() for name, file in data.items()},
+        }
+    )
+    batch = {"input": {"configMap": config}, "operations": ["turn=1", "resize=5x0"]}
+    spec = {"imageOps": {"batch": batch}, "pod": pictures.SMALL, "lingerSeconds": 60}
+    try:
+        with session(spec, prefix="batch") as made:
+            made.wait_phase("Completed")
+            found = pictures.figures(made)["batch"]
+            assert (found["total"], found["done"], found["failed"]) == (12, 11, 1)
+            assert found["bytesIn"] == sum(len(file) for file in data.values())
+            first, *others = found["items"]
+            assert len(others) == 9
+            assert (first["name"], bool(first["error"])) == ("broken.png", True)
+            assert [item["name"] for item in others] == names[:9]
+            assert all(item["size"] and len(item["sha256"]) == 64 for item in others)
+            assert pictures.figures(made)["operations"]["resize"] == 11
+            assert pictures.figures(made)["rejected"]["invalid"] == 1
+    finally:
+        kube.delete("configmap", config)
 
 
 def test_a_pod_that_goes_ends_the_call_as_unavailable() -> None:

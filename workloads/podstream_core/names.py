@@ -54,6 +54,11 @@ ENV_WORKLOADS: Final = "PODSTREAM_WORKLOADS"
 ENV_PUBLIC_KEYS: Final = "PODSTREAM_PUBLIC_KEYS"
 """JWK set with the installation's public keys, as JSON."""
 
+BATCH_INPUT_PATH: Final = "/podstream/batch/input"
+"""Where a session pod finds the pictures of spec.imageOps.batch."""
+BATCH_OUTPUT_PATH: Final = "/podstream/batch/output"
+"""Where it writes their results."""
+
 TERMINATION_MESSAGE_PATH: Final = "/dev/termination-log"
 
 CONNECTION_HEADER: Final = "Podstream-Connection"

@@ -49,14 +49,19 @@ class _Record(msgspec.Struct, frozen=True):
 def encode_termination(state: AgentState) -> bytes:
     """Pack a state into one record of exactly `RECORD_BYTES`.
 
-    Floats are rounded to 7 significant digits. The failure's message is cut where the record would
-    be too long, never anything else.
+    Floats are rounded to 7 significant digits. Where the record would be too long, lists among the
+    figures (the first items of a batch) lose their last members, and then the failure's message is
+    cut; never anything else.
 
     Raises:
         ValueError: the state is too large even without the failure's message.
     """
     body = _compact(state)
     record = _dump(body)
+    lists = _lists(body.get("r"))
+    while len(record) > RECORD_BYTES and any(lists):
+        max(lists, key=len).pop()
+        record = _dump(body)
     if len(record) > RECORD_BYTES and "f" in body:
         reason, message = body["f"]
         body["f"] = [reason, _cut(message, excess=len(record) - RECORD_BYTES)]
@@ -141,6 +146,13 @@ def _rounded(value: Any) -> Any:
         # JSON knows no NaN or infinity.
         return float(f"{value:.{_SIGNIFICANT_DIGITS}g}") if math.isfinite(value) else None
     return value
+
+
+def _lists(value: Any) -> list[list[Any]]:
+    """Every list inside figures."""
+    if isinstance(value, Mapping):
+        return [found for item in value.values() for found in _lists(item)]
+    return [value] if isinstance(value, list) else []
 
 
 def _to_micros(moment: datetime) -> int:

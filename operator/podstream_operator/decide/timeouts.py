@@ -57,7 +57,7 @@ def next_expiry(
                 f"not ready within startupTimeoutSeconds ({spec.startup_timeout_seconds})",
             )
         )
-    elif not connected:
+    elif not connected and spec.needs_client:
         since = _idle_since(previous, ready_since=ready_since)
         if since is not None:
             clocks.append(

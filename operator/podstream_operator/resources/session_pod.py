@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from podstream_core import names, ports
 from podstream_core.api import CommonSpec, StreamPool, StreamSession
+from podstream_operator.resources.batch_volumes import batch_volumes
 from podstream_operator.resources.image import SessionImage
 from podstream_operator.resources.metadata import (
     CONTAINER_SECURITY,
@@ -91,15 +92,21 @@ def pool_label(session: StreamSession) -> dict[str, str]:
 
 def _pod(metadata: dict[str, Any], *, spec: CommonSpec, image: SessionImage) -> dict[str, Any]:
     knobs = spec.pod
+    batch = batch_volumes(spec)
+    # Volumes are written by the group of the images' user; without any nothing has to be owned.
+    group = {"fsGroup": POD_SECURITY["runAsGroup"]} if batch.volumes else {}
     body: dict[str, Any] = {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": GRACE_PERIOD_S,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "securityContext": POD_SECURITY,
+        "securityContext": {**POD_SECURITY, **group},
         "tolerations": _tolerations(knobs.tolerations),
         "containers": [_container(spec, image=image)],
-        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": SCRATCH_SIZE}}],
+        "volumes": [
+            {"name": "tmp", "emptyDir": {"sizeLimit": SCRATCH_SIZE}},
+            *batch.volumes,
+        ],
     }
     optional: dict[str, Any] = {
         "nodeSelector": knobs.node_selector,
@@ -158,7 +165,7 @@ def _container(spec: CommonSpec, *, image: SessionImage) -> dict[str, Any]:
         "securityContext": CONTAINER_SECURITY,
         "terminationMessagePath": names.TERMINATION_MESSAGE_PATH,
         "terminationMessagePolicy": "File",
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *batch_volumes(spec).mounts],
     }
 
 

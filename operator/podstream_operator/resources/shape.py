@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from typing import Final
+from typing import Any, Final
 
 from podstream_core.api import CommonSpec
+from podstream_operator.resources.batch_volumes import batch_volumes
 from podstream_operator.resources.image import SessionImage
 
 _HASH_CHARS: Final = 16
@@ -15,7 +16,7 @@ def pod_shape(spec: CommonSpec, *, image: SessionImage) -> str:
 
     What the agent learns by its assignment (the workload's settings, timeouts) is no part of it.
     """
-    fixed = {
+    fixed: dict[str, Any] = {
         "image": image.image,
         "pullPolicy": image.pull_policy,
         "requests": dict(image.requests),
@@ -23,5 +24,8 @@ def pod_shape(spec: CommonSpec, *, image: SessionImage) -> str:
         "publicKeys": image.public_keys,
         "pod": spec.pod.to_body(),
     }
+    batch = batch_volumes(spec).volumes
+    if batch:  # left out otherwise: the digests of other pods stay what they were
+        fixed["volumes"] = batch
     text = json.dumps(fixed, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:_HASH_CHARS]

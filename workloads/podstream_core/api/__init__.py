@@ -5,6 +5,15 @@ bounds, and a contract test holds the two together.
 """
 
 from podstream_core.api.circle import Ball, Circle, CircleResults, Codec, Estimator, LatencyMs
+from podstream_core.api.image_batch import (
+    SHOWN_ITEMS,
+    BatchFormat,
+    BatchInput,
+    ClaimPath,
+    ImageBatch,
+    ImageBatchItem,
+    ImageBatchResults,
+)
 from podstream_core.api.image_ops import (
     ImageOperationCounts,
     ImageOps,
@@ -49,12 +58,16 @@ from podstream_core.api.status import (
 )
 
 __all__ = [
+    "SHOWN_ITEMS",
     "Access",
     "AccessMode",
     "AccessStatus",
     "Ball",
+    "BatchFormat",
+    "BatchInput",
     "Circle",
     "CircleResults",
+    "ClaimPath",
     "Client",
     "Codec",
     "CommonSpec",
@@ -63,6 +76,9 @@ __all__ = [
     "ConnectionStatus",
     "Endpoint",
     "Estimator",
+    "ImageBatch",
+    "ImageBatchItem",
+    "ImageBatchResults",
     "ImageOperationCounts",
     "ImageOps",
     "ImageOpsResults",

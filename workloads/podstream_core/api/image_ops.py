@@ -6,6 +6,7 @@ from msgspec import Meta, field
 
 from podstream_core.api.base import ApiValue
 from podstream_core.api.circle import LatencyMs
+from podstream_core.api.image_batch import ImageBatch, ImageBatchResults
 
 
 class ImageOps(ApiValue, frozen=True, kw_only=True):
@@ -29,6 +30,8 @@ class ImageOps(ApiValue, frozen=True, kw_only=True):
     """CPU time that one picture may take."""
     object_idle_seconds: Annotated[int, Meta(ge=10, le=86_400)] = 600
     """How long an uploaded picture is kept without being used."""
+    batch: ImageBatch | None = None
+    """Pictures that the session works through by itself; it completes with the last one."""
 
 
 class ImageOperationCounts(ApiValue, frozen=True, kw_only=True):
@@ -74,3 +77,4 @@ class ImageOpsResults(ApiValue, frozen=True, kw_only=True):
     """Of the pictures that came in and were answered."""
     latency_ms: LatencyMs | None = None
     """From the whole picture's arrival to its result, the wait for a worker included."""
+    batch: ImageBatchResults | None = None

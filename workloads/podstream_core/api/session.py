@@ -124,6 +124,11 @@ class CommonSpec(ApiValue, frozen=True, kw_only=True):
             name for name, member in WORKLOADS.items() if getattr(self, member) is not None
         )
 
+    @property
+    def needs_client(self) -> bool:
+        """Whether nothing goes on until a client connects."""
+        return self.image_ops is None or self.image_ops.batch is None
+
 
 class SessionSpec(CommonSpec, frozen=True, kw_only=True):
     """`spec` of a StreamSession."""

@@ -17,10 +17,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Final
 
+import msgspec
+
+from podstream_core import names
 from podstream_core.agentapi import Protocol
-from podstream_core.api import ImageOpsResults, SessionSpec
+from podstream_core.api import ImageBatch, ImageOpsResults, SessionSpec
 from podstream_core.splice import Broken, has_spoken, join
 from podstream_workloads.agent import (
+    Artefact,
     Connection,
     NotReady,
     SpecRejected,
@@ -30,6 +34,12 @@ from podstream_workloads.agent import (
     WorkloadResults,
 )
 from podstream_workloads.imageops.limits import ServiceLimits
+from podstream_workloads.imageops.service.batch import (
+    TABLE_NAME,
+    BatchError,
+    BatchFolders,
+    BatchRun,
+)
 from podstream_workloads.imageops.service.server import ImageServer, keep_freed_memory
 from podstream_workloads.imageops.statistics import Statistics
 from podstream_workloads.imageops.workers.pool import PoolClosed
@@ -45,6 +55,8 @@ class ImageOpsWorkload(Workload):
 
     name: ClassVar[str] = "imageOps"
     roles: ClassVar[Mapping[str, int]] = MappingProxyType({"caller": 1})
+    batch_input: ClassVar[Path] = Path(names.BATCH_INPUT_PATH)
+    batch_output: ClassVar[Path] = Path(names.BATCH_OUTPUT_PATH)
 
     def __init__(self) -> None:
         self._context: WorkloadContext | None = None
@@ -53,6 +65,9 @@ class ImageOpsWorkload(Workload):
         self._folder: Path | None = None
         self._connections: dict[str, asyncio.Task[None]] = {}
         self._has_news = False
+        self._batch: BatchRun | None = None
+        self._batch_task: asyncio.Task[None] | None = None
+        self._table: Path | None = None
 
     async def configure(self, spec: SessionSpec, context: WorkloadContext) -> None:
         """Take the session: start workers and services, which takes about a second."""
@@ -78,12 +93,27 @@ class ImageOpsWorkload(Workload):
             raise SpecRejected(f"the image server cannot be started: {error}") from error
         if not server.pool.is_confined:
             logger.warning("no filter of system calls for decoders on this machine")
+        if image_ops.batch is not None:
+            table = context.artefact_dir / TABLE_NAME
+            try:
+                self._batch = await asyncio.to_thread(
+                    BatchRun,
+                    image_ops.batch,
+                    folders=self._folders(image_ops.batch),
+                    engine=server.engine,
+                    table=table,
+                    on_change=tell,
+                )
+            except BatchError as error:
+                raise SpecRejected(str(error)) from error
+            work = self._work_through(self._batch, table, context)
+            self._batch_task = asyncio.create_task(work, name="image-batch")
         context.ready()
 
     @property
     def is_finite(self) -> bool:
-        """Never: a session lasts until its caller leaves."""
-        return False
+        """With a batch, which ends; otherwise a session lasts until its caller leaves."""
+        return self._batch is not None
 
     async def connect_stream(self, connection: Connection, *, sock: socket.socket) -> None:
         """Join a caller's connection to the server."""
@@ -113,12 +143,21 @@ class ImageOpsWorkload(Workload):
         """The figures so far."""
         if self._statistics is None:
             return WorkloadResults(ImageOpsResults())
-        return WorkloadResults(self._statistics.results())
+        figures = self._statistics.results()
+        if self._batch is None:
+            return WorkloadResults(figures)
+        artefacts = () if self._table is None else (Artefact(TABLE_NAME, self._table),)
+        return WorkloadResults(
+            msgspec.structs.replace(figures, batch=self._batch.results()), artefacts
+        )
 
     async def drain(self) -> None:
         """End all connections, calls and workers."""
         for connection_id in list(self._connections):
             await self.disconnect(connection_id)
+        if self._batch is not None and self._batch_task is not None:
+            self._batch.stop()
+            await asyncio.wait([self._batch_task], timeout=_CLOSE_TIMEOUT_S)
         if self._server is not None:
             server, self._server = self._server, None
             with contextlib.suppress(TimeoutError):
@@ -154,6 +193,25 @@ class ImageOpsWorkload(Workload):
             reason = os.strerror(error.errno) if error.errno else str(error)
         if self._connections.pop(connection.id, None) is not None:
             context.lost(connection.id, reason=reason)
+
+    def _folders(self, batch: ImageBatch) -> BatchFolders:
+        volume, output = batch.input.volume, batch.output
+        below = volume.path if volume is not None else None
+        return BatchFolders(
+            input=self.batch_input / (below or ""),
+            output=None if output is None else self.batch_output / (output.path or ""),
+        )
+
+    async def _work_through(self, batch: BatchRun, table: Path, context: WorkloadContext) -> None:
+        try:
+            is_whole = await asyncio.to_thread(batch.run)
+        except OSError as error:
+            context.fail("BatchFailed", f"the batch cannot write: {error}")
+            return
+        if is_whole:
+            self._table = table
+            context.results_changed()
+            context.done()
 
     def _figures_changed(self) -> None:
         context = self._context

@@ -190,7 +190,9 @@ class LocalRun:
             )
             if not await _becomes(agent, within_s=spec.startup_timeout_seconds, ready=True):
                 await agent.drain(_failure("StartupTimeout", spec.startup_timeout_seconds))
-            elif not await _becomes(agent, within_s=spec.idle_timeout_seconds, ready=False):
+            elif spec.needs_client and not await _becomes(
+                agent, within_s=spec.idle_timeout_seconds, ready=False
+            ):
                 await agent.drain(_failure("IdleTimeout", spec.idle_timeout_seconds))
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from podstream_core.api import SessionKey
 from podstream_core.ports import LISTENERS
-from podstream_workloads.imageops.cli.chain import SYNTAX, ChainTextError, parse_chain
+from podstream_workloads.imageops.chain import SYNTAX, ChainTextError, parse_chain
 from podstream_workloads.imageops.wire import podstream_image_v1_pb2 as pb
 
 DEFAULT_HOST: Final = "localhost"

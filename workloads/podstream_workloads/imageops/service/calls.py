@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import grpc
 
@@ -11,6 +12,16 @@ from podstream_workloads.imageops.statistics import Rejection, Statistics
 from podstream_workloads.imageops.workers.process import Cancellation
 
 logger = logging.getLogger(__name__)
+
+
+class Work(Protocol):
+    """What ends the work on a picture early."""
+
+    cancellation: Cancellation
+
+    def remaining_s(self, *, at_most: float) -> float:
+        """Seconds that are left, at most so many."""
+        ...
 
 
 class Call:

@@ -10,7 +10,7 @@ from podstream_workloads.imageops.operations.plan import TooLarge
 from podstream_workloads.imageops.operations.values import Operation, name_of
 from podstream_workloads.imageops.output import Output
 from podstream_workloads.imageops.service.admission import Admission, Reservation
-from podstream_workloads.imageops.service.calls import Call
+from podstream_workloads.imageops.service.calls import Work
 from podstream_workloads.imageops.service.errors import error_of
 from podstream_workloads.imageops.statistics import Statistics
 from podstream_workloads.imageops.workers.jobs import (
@@ -93,7 +93,7 @@ class Engine:
         source: Segment,
         size: int,
         reservation: Reservation,
-        call: Call,
+        call: Work,
         on_step: Callable[[int], None] = no_steps,
     ) -> Answer:
         """Work on a picture that lies in a segment; blocks.

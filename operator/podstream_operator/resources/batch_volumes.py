@@ -1,0 +1,37 @@
+"""The volumes of a session that works through pictures by itself (`spec.imageOps.batch`)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from podstream_core import names
+from podstream_core.api import CommonSpec
+
+
+@dataclass(frozen=True, slots=True)
+class BatchVolumes:
+    """What the pod needs for its batch; nothing of it without one."""
+
+    volumes: list[dict[str, Any]]
+    mounts: list[dict[str, Any]]
+
+
+def batch_volumes(spec: CommonSpec) -> BatchVolumes:
+    """Input read-only, output for writing; whole volumes, the folder is the workload's affair."""
+    batch = spec.image_ops.batch if spec.image_ops is not None else None
+    if batch is None:
+        return BatchVolumes([], [])
+    if batch.input.config_map is not None:
+        source: dict[str, Any] = {"configMap": {"name": batch.input.config_map}}
+    else:
+        claim = batch.input.volume.claim_name if batch.input.volume is not None else ""
+        source = {"persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
+    volumes = [{"name": "batch-input", **source}]
+    mounts: list[dict[str, Any]] = [
+        {"name": "batch-input", "mountPath": names.BATCH_INPUT_PATH, "readOnly": True}
+    ]
+    if batch.output is not None:
+        claim = batch.output.claim_name
+        source = {"persistentVolumeClaim": {"claimName": claim}}
+        volumes.append({"name": "batch-output", **source})
+        mounts.append({"name": "batch-output", "mountPath": names.BATCH_OUTPUT_PATH})
+    return BatchVolumes(volumes, mounts)
