@@ -306,8 +306,8 @@ def test_an_upload_that_is_killed_at_99_percent_goes_on(tmp_path: Path) -> None:
     cv2.imwrite(str(source), picture[:, :, ::-1], [cv2.IMWRITE_TIFF_COMPRESSION, 1])
     size = source.stat().st_size
     assert size > 300_000_000
-    limits = {"maxPixels": 110_000_000, "maxUploadMiB": 400, "memoryMiB": 1800}
-    resources = {"requests": {"cpu": "20m", "memory": "256Mi"}, "limits": {"memory": "2560Mi"}}
+    limits = {"maxPixels": 110_000_000, "maxUploadMiB": 400, "memoryMiB": 2100}
+    resources = {"requests": {"cpu": "20m", "memory": "256Mi"}, "limits": {"memory": "3Gi"}}
     spec = {"imageOps": limits, "pod": {"resources": resources}, "reconnectSeconds": 60}
     arguments = ["--input", str(source), "--output", str(target), "--name", "scan"]
     arguments += ["--apply", "crop=50x40+7+5", "--progress", "lines"]

@@ -6,6 +6,7 @@ import pytest
 from hpack import Encoder
 from hyperframe.frame import (
     ContinuationFrame,
+    DataFrame,
     HeadersFrame,
     SettingsFrame,
     WindowUpdateFrame,
@@ -135,6 +136,16 @@ def test_a_client_that_never_calls_is_bounded() -> None:
     opening = opened(PREFACE)
     with pytest.raises(BadOpening, match="no request within"):
         opening.feed(SettingsFrame(0).serialize() * 10_000)
+
+
+def test_a_request_whose_data_come_along_is_read() -> None:
+    """A whole window of data behind the headers was taken for a client that never calls."""
+    data = b"".join(DataFrame(1, bytes(16_384)).serialize() for _ in range(4))
+    opening = Opening()
+    opening.feed(PREFACE + SettingsFrame(0).serialize())
+    opening.feed(headers() + data)
+    assert opening.request is not None
+    assert opening.rest().endswith(data)
 
 
 @given(st.binary(max_size=200))

@@ -64,12 +64,13 @@ class Opening:
             BadOpening: they are no opening of a gRPC connection.
         """
         self._seen += data
-        if self.request is None and len(self._seen) + len(self._kept) > MAX_OPENING_BYTES:
-            raise BadOpening(f"no request within the first {MAX_OPENING_BYTES} bytes")
         if not self._has_preface and not self._take_preface():
             return
         while self._take_frame():
             pass
+        # Only now: the first headers and a whole window of their data may come in one piece.
+        if self.request is None and len(self._seen) + len(self._kept) > MAX_OPENING_BYTES:
+            raise BadOpening(f"no request within the first {MAX_OPENING_BYTES} bytes")
 
     def replay(self) -> bytes:
         """What the pod has to be sent, once; what is not a whole frame yet stays here."""
