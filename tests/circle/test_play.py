@@ -13,7 +13,7 @@ import pytest
 from av import VideoFrame
 
 from podstream_core.agentapi import Protocol, SessionRef
-from podstream_core.api import Ball, Circle, CircleResults, Codec, SessionSpec
+from podstream_core.api import Circle, CircleResults, Codec, SessionSpec
 from podstream_core.ports import MEDIA_PORT_COUNT, MEDIA_PORT_FIRST
 from podstream_workloads.agent import (
     BadOffer,
@@ -24,7 +24,12 @@ from podstream_workloads.agent import (
     WorkloadContext,
 )
 from podstream_workloads.circle.workload import CircleWorkload
-from podstream_workloads.client.estimators import BallEstimator, MomentsEstimator, Point
+from podstream_workloads.client.estimators import (
+    BallEstimator,
+    DiscFitEstimator,
+    MomentsEstimator,
+    Point,
+)
 from podstream_workloads.client.options import parse
 from podstream_workloads.client.player import Player
 from podstream_workloads.client.summary import Summary
@@ -125,7 +130,7 @@ async def _play(
             player = Player(
                 parse(["--url", "http://unused", *flags], environment={}),
                 signalling=Direct(workload),
-                estimator=estimator or MomentsEstimator(),
+                estimator=estimator or DiscFitEstimator(),
                 pool=pool,
                 summary=Summary(),
             )
@@ -158,7 +163,7 @@ async def test_an_honest_client_is_scored_near_the_codecs_bound(
     assert results.frames_scored == 40
     assert results.frames_unmatched == 0
     assert results.rmse_px is not None
-    assert results.rmse_px < 0.6
+    assert results.rmse_px < 0.05
     table = (tmp_path / "frames.csv").read_text().splitlines()
     assert len(table) == 41
 
@@ -298,7 +303,18 @@ async def test_offers_that_cannot_be_played_are_refused(
             await Direct(workload).exchange(sdp, timeout_s=1)
 
 
-async def test_a_ball_that_does_not_fit_is_refused(tmp_path: Path) -> None:
-    spec = SessionSpec(circle=Circle(width=64, height=64, ball=Ball(radius=40)))
-    with pytest.raises(SpecRejected, match="radius"):
-        await CircleWorkload().configure(spec, Context(tmp_path))
+@pytest.mark.parametrize(
+    ("circle", "reason"),
+    [
+        pytest.param({"width": 64, "height": 64, "ball": {"radius": 40}}, "radius", id="ball"),
+        pytest.param({"bitrate": {"minKbps": 900, "maxKbps": 800}}, "minKbps", id="bitrate"),
+        pytest.param({"estimator": {"minRadius": 9, "maxRadius": 8}}, "minRadius", id="radii"),
+    ],
+)
+async def test_what_cannot_be_played_is_refused(
+    circle: dict[str, object], reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SpecRejected, match=reason):
+        await CircleWorkload().configure(
+            SessionSpec(circle=Circle.from_body(circle)), Context(tmp_path)
+        )

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import aioice.ice
+import aiortc.codecs.h264
+import aiortc.codecs.vpx
 import aiortc.jitterbuffer
 import aiortc.rtcrtpreceiver
+import aiortc.rtcrtpsender
 import pytest
 from aiortc import (
     RTCConfiguration,
@@ -22,6 +25,8 @@ from aiortc.rtp import RtpPacket
 from podstream_core.ports import MEDIA_PORT_FIRST
 from podstream_core.ufrag import parse_ufrag, pod_digest
 from podstream_workloads.media import aiortc_private
+from podstream_workloads.media.encoders.h264 import H264Encoder
+from podstream_workloads.media.encoders.settings import encoder_settings
 
 
 def _packet(number: int, timestamp: int, *, marker: int) -> RtpPacket:
@@ -206,13 +211,31 @@ async def test_the_next_free_port_is_taken_and_none_is_an_error() -> None:
             ice.bind()
 
 
-def test_bitrates_follow_the_picture() -> None:
-    from aiortc.codecs import h264, vpx  # noqa: PLC0415 - read after the change
+def test_senders_ask_for_the_encoders_that_were_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    module: Any = aiortc.rtcrtpsender
+    monkeypatch.setattr(module, "get_encoder", module.get_encoder)
+    made = H264Encoder(encoder_settings(quality="Balanced", width=64, height=64, fps=30))
+    aiortc_private.use_encoders({"H264": lambda: made})
+    codecs = {
+        name: RTCRtpCodecParameters(mimeType=f"video/{name}", clockRate=90000, payloadType=97)
+        for name in ("H264", "VP8")
+    }
+    assert module.get_encoder(codecs["H264"]) is made
+    assert type(module.get_encoder(codecs["VP8"])).__module__ == "aiortc.codecs.vpx"
+    assert {"get_encoder", "target_bitrate"} <= set(
+        module.RTCRtpSender._next_encoded_frame.__code__.co_names
+        + module.RTCRtpSender._handle_rtcp_packet.__code__.co_names
+    )
 
-    before = (h264.DEFAULT_BITRATE, h264.MAX_BITRATE, vpx.DEFAULT_BITRATE, vpx.MAX_BITRATE)
-    try:
-        aiortc_private.raise_bitrates(pixels_per_s=1920 * 1080 * 30)
-        assert h264.DEFAULT_BITRATE == vpx.DEFAULT_BITRATE == int(1920 * 1080 * 30 * 0.07)
-        assert h264.MAX_BITRATE == vpx.MAX_BITRATE == 2 * h264.DEFAULT_BITRATE
-    finally:
-        h264.DEFAULT_BITRATE, h264.MAX_BITRATE, vpx.DEFAULT_BITRATE, vpx.MAX_BITRATE = before
+
+def test_pictures_are_cut_into_packets_that_aiortcs_receivers_put_together() -> None:
+    nal = b"\x65" + bytes(range(256)) * 20
+    payloads = aiortc_private.packetize_h264(b"\x00\x00\x00\x01" + nal)
+    assert len(payloads) > 3
+    assert max(len(payload) for payload in payloads) <= 1300
+    joined = b"".join(aiortc.codecs.h264.h264_depayload(payload) for payload in payloads)
+    assert joined == b"\x00\x00\x00\x01" + nal
+    assert aiortc_private.packetize_h264(b"") == []
+    payloads = aiortc_private.packetize_vp8(nal, picture_id=77)
+    assert max(len(payload) for payload in payloads) <= 1300
+    assert b"".join(aiortc.codecs.vpx.vp8_depayload(payload) for payload in payloads) == nal

@@ -4,7 +4,15 @@
 bounds, and a contract test holds the two together.
 """
 
-from podstream_core.api.circle import Ball, Circle, CircleResults, Codec, Estimator, LatencyMs
+from podstream_core.api.circle import (
+    Ball,
+    Bitrate,
+    Circle,
+    CircleResults,
+    Codec,
+    Estimator,
+    LatencyMs,
+)
 from podstream_core.api.image_batch import (
     SHOWN_ITEMS,
     BatchFormat,
@@ -65,6 +73,7 @@ __all__ = [
     "Ball",
     "BatchFormat",
     "BatchInput",
+    "Bitrate",
     "Circle",
     "CircleResults",
     "ClaimPath",

@@ -49,6 +49,13 @@ class Estimator(ApiValue, frozen=True, kw_only=True):
     """Minimum distance between circle centres of `cv2.HoughCircles`, pixels."""
 
 
+class Bitrate(ApiValue, frozen=True, kw_only=True):
+    """Range of the video's bitrate; 0: from the picture's size and rate."""
+
+    min_kbps: Annotated[int, Meta(ge=0, le=200_000)] = 0
+    max_kbps: Annotated[int, Meta(ge=0, le=200_000)] = 0
+
+
 class Circle(ApiValue, frozen=True, kw_only=True):
     """`spec.circle`."""
 
@@ -56,6 +63,9 @@ class Circle(ApiValue, frozen=True, kw_only=True):
     height: Annotated[int, Meta(ge=64, le=2160, multiple_of=2)] = 480
     fps: Annotated[int, Meta(ge=1, le=120)] = 30
     codec: Codec = Codec.H264
+    quality: Literal["Accuracy", "Balanced", "Speed"] = "Balanced"
+    """How much CPU and bitrate the server spends on pictures that can be measured."""
+    bitrate: Bitrate = Bitrate()
     ball: Ball = Ball()
     frames: Annotated[int, Meta(ge=0, le=10_000_000)] = 0
     """Scored frames after which the workload is done; 0: until the client leaves."""

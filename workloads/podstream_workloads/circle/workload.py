@@ -11,7 +11,7 @@ from typing import ClassVar
 from aiortc import RTCSessionDescription
 
 from podstream_core.agentapi import Protocol
-from podstream_core.api import SessionSpec
+from podstream_core.api import Circle, SessionSpec
 from podstream_workloads.agent import (
     Artefact,
     BadOffer,
@@ -37,6 +37,8 @@ from podstream_workloads.circle.signalling import (
 )
 from podstream_workloads.circle.truth import Truth
 from podstream_workloads.media import aiortc_private
+from podstream_workloads.media.encoders.install import use_encoders
+from podstream_workloads.media.encoders.settings import EncoderSettings, encoder_settings
 from podstream_workloads.media.logs import quiet_libraries
 
 logger = logging.getLogger(__name__)
@@ -67,9 +69,14 @@ class CircleWorkload(Workload):
             raise SpecRejected("spec.circle is not set")
         if 2 * circle.ball.radius >= min(circle.width, circle.height):
             raise SpecRejected("the ball does not fit: spec.circle.ball.radius is too large")
+        bitrate, estimator = circle.bitrate, circle.estimator
+        if 0 < bitrate.max_kbps < bitrate.min_kbps:
+            raise SpecRejected("spec.circle.bitrate: minKbps is more than maxKbps")
+        if estimator.max_radius < estimator.min_radius:
+            raise SpecRejected("spec.circle.estimator: minRadius is more than maxRadius")
         quiet_libraries()
         media = context.media
-        aiortc_private.raise_bitrates(pixels_per_s=circle.width * circle.height * circle.fps)
+        use_encoders(_encoder_settings(circle))
         self._pod_ice = aiortc_private.PodIce(
             pod_uid=media.pod_uid, host=media.host, ports=media.ports
         )
@@ -206,6 +213,17 @@ class CircleWorkload(Workload):
         if self._context is None:
             raise NotReady("the workload has no session yet")
         return self._context
+
+
+def _encoder_settings(circle: Circle) -> EncoderSettings:
+    return encoder_settings(
+        quality=circle.quality,
+        width=circle.width,
+        height=circle.height,
+        fps=circle.fps,
+        min_kbps=circle.bitrate.min_kbps,
+        max_kbps=circle.bitrate.max_kbps,
+    )
 
 
 class _Seat:

@@ -8,6 +8,8 @@ new address, may touch a private name of them.
   interval late, and one frame per packet, so that frames which waited for a late packet leave a
   standing backlog; `install_marker_release` makes it honour the RTP marker bit and give out all.
 * A frame's RTP timestamp identifies it on both sides, but the public API gives only differences.
+* aiortc makes its own encoders, with options that nobody can set; how it cuts their pictures into
+  packets is kept.
 * aioice binds every interface at a random port under a random user name; a session pod listens at
   one address inside a fixed range, and its user name says which pod and port it is.
 """
@@ -16,14 +18,19 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
 
+import aiortc.codecs.h264
+import aiortc.codecs.vpx
 import aiortc.jitterbuffer
 import aiortc.rtcpeerconnection
+import aiortc.rtcrtpsender
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
+from aiortc.codecs import get_encoder as _stock_get_encoder
+from aiortc.codecs.base import Encoder
 from aiortc.rtcicetransport import RTCIceGatherer
 
 from podstream_core.ufrag import make_ufrag
@@ -161,20 +168,35 @@ def negotiated_codec(transceiver: RTCRtpTransceiver) -> str | None:
     return codecs[0].name if codecs else None
 
 
-# -- bitrates
+# -- encoders
 
 
-def raise_bitrates(*, pixels_per_s: int) -> None:
-    """Lift aiortc's fixed bitrate range for encoders that this process makes from now on.
+def packetize_h264(data: bytes) -> list[bytes]:
+    """RTP payloads (RFC 6184) of an H264 picture in Annex B form."""
+    private: Any = aiortc.codecs.h264.H264Encoder
+    payloads: list[bytes] = private._packetize(private._split_bitstream(data)) if data else []
+    return payloads
 
-    Stock limits are 1.5 Mbit/s for VP8 and 3 Mbit/s for H264 whatever the picture's size. Here the
-    start is 0.07 bit per pixel, at least 1 Mbit/s, and the cap twice that.
+
+def packetize_vp8(data: bytes, *, picture_id: int) -> list[bytes]:
+    """RTP payloads (RFC 7741) of a VP8 picture; the id is below 2^15."""
+    private: Any = aiortc.codecs.vpx.Vp8Encoder
+    payloads: list[bytes] = private._packetize(data, picture_id)
+    return payloads
+
+
+def use_encoders(makers: Mapping[str, Callable[[], Encoder]]) -> None:
+    """Have senders of this process make their encoders with these, by codec name as in SDP.
+
+    Codecs that are not named keep aiortc's encoder.
     """
-    start = max(1_000_000, int(pixels_per_s * 0.07))
-    for name in ("vpx", "h264"):
-        module: Any = __import__(f"aiortc.codecs.{name}", fromlist=[name])
-        module.DEFAULT_BITRATE = start
-        module.MAX_BITRATE = 2 * start
+
+    def get_encoder(codec: Any) -> Encoder:
+        make = makers.get(codec.name)
+        return _stock_get_encoder(codec) if make is None else make()
+
+    module: Any = aiortc.rtcrtpsender
+    module.get_encoder = get_encoder
 
 
 # -- ICE at the pod's address, under a user name that says which pod and port

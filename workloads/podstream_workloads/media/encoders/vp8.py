@@ -1,0 +1,60 @@
+"""VP8 by libvpx: a capped quantiser below the budget, else a constant bitrate."""
+
+import random
+from typing import Any, Final
+
+from podstream_workloads.media import aiortc_private
+from podstream_workloads.media.encoders.base import BudgetEncoder
+from podstream_workloads.media.encoders.mode import Mode, SteppedRate
+from podstream_workloads.media.encoders.settings import EncoderSettings, Quality
+
+_CPU_USED: Final[dict[Quality, str]] = {"Accuracy": "-6", "Balanced": "-12", "Speed": "-16"}
+_QUANTIZER_CAP: Final[dict[Quality, int]] = {"Accuracy": 4, "Balanced": 4, "Speed": 12}
+_MOST_QUANTIZER: Final = 56
+
+
+class Vp8Encoder(BudgetEncoder):
+    """Realtime mode without denoising: that takes a slow edge for noise and leaves it behind."""
+
+    codec_name = "libvpx"
+
+    def __init__(self, settings: EncoderSettings) -> None:
+        super().__init__(settings)
+        self._picture_id = random.randrange(1 << 15)
+        self._rate: SteppedRate | None = None
+
+    def packetize(self, data: bytes) -> list[bytes]:
+        """RTP payloads after RFC 7741."""
+        payloads = aiortc_private.packetize_vp8(data, picture_id=self._picture_id)
+        self._picture_id = (self._picture_id + 1) % (1 << 15)
+        return payloads
+
+    def configure(self, codec: Any) -> None:
+        """The budget as constant bitrate; in quality mode the cap wins where both cannot be met."""
+        quality = self.settings.quality
+        is_capped = self.mode is Mode.QUALITY
+        if is_capped:
+            self._rate = None
+        elif self._rate is None:
+            self._rate = SteppedRate(self.target_bitrate)
+        rate = self.target_bitrate if self._rate is None else self._rate.rate
+        codec.bit_rate = rate
+        codec.qmin = 2
+        codec.qmax = _QUANTIZER_CAP[quality] if is_capped else _MOST_QUANTIZER
+        codec.options = {
+            "deadline": "realtime",
+            "cpu-used": _CPU_USED[quality],
+            "lag-in-frames": "0",
+            "noise-sensitivity": "0",
+            "static-thresh": "0",
+            "partitions": "0",
+            "minrate": str(rate),
+            "maxrate": str(rate),
+            "bufsize": str(rate),
+            "undershoot-pct": "100",
+            "overshoot-pct": "15",
+        }
+
+    def follow_budget(self, codec: Any, *, now: float) -> bool:
+        """FFmpeg's libvpx takes no new bitrate while it runs: in steps, with a new codec each."""
+        return self._rate is not None and self._rate.follow(self.target_bitrate, now=now)
