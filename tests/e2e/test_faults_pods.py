@@ -12,10 +12,9 @@ from e2e import kube
 from e2e.leftovers import births, wait_for_no_orphans
 from e2e.pools import Pool, pool
 from e2e.processes import processes_of_pod
-from e2e.sessions import Session, circle, names, session
-from e2e.viewers import Viewer, assert_unshared, watching, watching_pool
+from e2e.sessions import Session, names, session
+from e2e.viewers import Viewer, assert_not_cut, assert_unshared, ball, watching, watching_pool
 
-_GREEN = {"color": "#00ff00"}
 _AMOUNTS = {"cpu": "400m", "memory": "256Mi"}
 _GUARANTEED = {"resources": {"requests": _AMOUNTS, "limits": _AMOUNTS}}
 """The kernel spares processes of such a pod longest, all but one that a test exposes."""
@@ -73,7 +72,7 @@ def _watched(viewer: Viewer) -> Session:
 def test_pod_of_a_pools_connection_ends_and_its_neighbour_plays_on(
     end: Callable[[dict[str, Any]], None], reason: str, words: str
 ) -> None:
-    template = {"circle": circle(frames=0, ball=_GREEN), "pod": _GUARANTEED}
+    template = {"circle": ball(), "pod": _GUARANTEED}
     with pool(warm=2, max=3, template=template) as made, births(_of(made)) as born:
         made.wait(warm=2)
         with watching_pool(made) as first, watching_pool(made) as second:
@@ -89,7 +88,7 @@ def test_pod_of_a_pools_connection_ends_and_its_neighbour_plays_on(
             assert words in struck.status["message"]
             assert struck.condition("Ready")["status"] == "False"
             made.wait(warm=2, inUse=1)
-            assert second.longest_gap_s(since=began, until=time.time()) < 2
+            assert_not_cut(second, since=began)
             assert other.phase == "Connected"
         assert names(struck.pods()) in ([], names([pod])), "a replacement that nobody wants"
         assert {one.name for one in made.sessions()} == {struck.name, other.name}
@@ -100,7 +99,7 @@ def test_pod_of_a_pools_connection_ends_and_its_neighbour_plays_on(
 
 @pytest.mark.long
 def test_evicted_pod_is_replaced_once_where_the_session_wants_that() -> None:
-    spec = {"circle": circle(frames=0, ball=_GREEN), "restartPolicy": "OnPodLoss"}
+    spec = {"circle": ball(), "restartPolicy": "OnPodLoss"}
     with (
         session(spec, prefix="evict") as made,
         births(f"podstream.dev/session={made.name}") as born,

@@ -48,11 +48,12 @@ def router() -> str:
     return name
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "fell",
     [
         pytest.param(_kill, id="crashed"),
-        pytest.param(_delete, id="deleted", marks=pytest.mark.long),
+        pytest.param(_delete, id="deleted"),
     ],
 )
 def test_streams_outlive_the_only_router(router: str, fell: Callable[[str], None]) -> None:

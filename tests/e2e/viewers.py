@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from e2e import kube
 from e2e.pools import Pool
-from e2e.sessions import Session
+from e2e.sessions import Session, circle
 from podstream_core.ufrag import parse_ufrag, pod_digest
 
 T = TypeVar("T")
@@ -189,6 +189,23 @@ def watching_pool(made: Pool, *, patience_s: float = 0) -> Iterator[Viewer]:
         yield viewer
     finally:
         viewer.end()
+
+
+def ball(frames: int = 0) -> dict[str, Any]:
+    """A workload of which two busy cores carry several at both ends; its ball is green."""
+    return circle(frames, width=160, height=120, fps=10, ball={"color": "#00ff00"})
+
+
+def assert_not_cut(viewer: Viewer, *, since: float, longest_s: float = 3.0) -> None:
+    """The stream has gone on from a moment (Unix time) until now, and does."""
+    viewer.wait_for_frames(3, since=time.time(), timeout_s=longest_s)
+    frames = [since, *(at for at in viewer.frames if at > since)]
+    pauses = [
+        f"{later - earlier:.1f} s at {earlier - since:.1f} s"
+        for earlier, later in itertools.pairwise(frames)
+        if later - earlier > longest_s
+    ]
+    assert not pauses, f"no frame for {', '.join(pauses)}"
 
 
 def assert_unshared(*pairs: tuple[Viewer, Session]) -> None:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from podstream_core.api import StreamPool, StreamSession
+from podstream_operator.decide.startup import PATIENCE
 from podstream_operator.facts import PodFacts, PooledPod, PoolMemory, PoolObserved, Use
 from podstream_operator.status.ending import ending_of
 
@@ -194,11 +195,12 @@ def _hanging(pool: StreamPool, *, census: Census) -> tuple[PooledPod, ...]:
 
 
 def _patience_left_s(pool: StreamPool, *, census: Census) -> float | None:
-    """Until the oldest pod that starts has hung: nothing may happen that would be seen."""
-    patience_s = pool.spec.template.spec.startup_timeout_seconds
-    left = (patience_s - item.known_s for item in census.starting if not item.pod.ready)
+    """Until a pod that starts is late enough to tell why, or has hung: no event may come."""
+    limits = (PATIENCE.total_seconds(), pool.spec.template.spec.startup_timeout_seconds)
+    late = (item.known_s for item in census.starting if not item.pod.ready)
+    left = (limit - known_s for known_s in late for limit in limits if limit >= known_s)
     soonest = min(left, default=None)
-    return None if soonest is None else max(soonest, 0.0) + 1.0
+    return None if soonest is None else soonest + 1.0
 
 
 def _count_failures(

@@ -46,7 +46,7 @@ def pool_status(
     count = {use: sum(item.use is use for item in observed.pods) for use in Use}
     verdicts = {
         PoolConditionType.READY: _ready(pool, count=count, trouble=trouble),
-        PoolConditionType.ROLLED_OUT: _rolled_out(observed.pods),
+        PoolConditionType.ROLLED_OUT: _rolled_out(observed.pods, trouble=trouble),
         PoolConditionType.LISTENERS_ACCEPTED: _listeners(observed.refused_listeners),
     }
     return PoolStatus(
@@ -92,10 +92,15 @@ def _ready(pool: StreamPool, *, count: dict[Use, int], trouble: tuple[str, str] 
     return Verdict(False, "Filling", "pods are being started")
 
 
-def _rolled_out(pods: Sequence[PooledPod]) -> Verdict:
+def _rolled_out(pods: Sequence[PooledPod], *, trouble: tuple[str, str] | None) -> Verdict:
     stale = [item for item in pods if item.use in (Use.IDLE, Use.STARTING) and not item.fits]
     if stale:
-        return Verdict(False, "RollingOut", f"{len(stale)} idle pods are of the former template")
+        text = f"{len(stale)} idle pods are of the former template"
+        if trouble is not None:
+            # They serve on, so nothing else would tell.
+            reason, cause = trouble
+            return Verdict(False, reason, f"{text}, the new ones do not start: {cause}")
+        return Verdict(False, "RollingOut", text)
     return Verdict(True, "UpToDate", "every idle pod is as the template says")
 
 

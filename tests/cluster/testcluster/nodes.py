@@ -45,7 +45,9 @@ def ensure_bridge(instance: Instance) -> None:
     if not link_exists(instance.bridge):
         _check_range_is_free(instance)
         _ip_batch(
-            f"link add {instance.bridge} type bridge",
+            # Else it has its lowest port's, and another one when that node's cable is pulled: the
+            # other nodes would send to the old one until their neighbour tables have caught up.
+            f"link add {instance.bridge} address {_own_mac(instance.host_ip)} type bridge",
             f"addr add {instance.host_ip}/24 dev {instance.bridge}",
             f"link set {instance.bridge} up",
         )
@@ -96,6 +98,11 @@ def mount_points() -> list[str]:
     """Return every mount point that this process sees, innermost last."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     return [line.split()[4].replace("\\040", " ") for line in lines]
+
+
+def _own_mac(address: str) -> str:
+    """A locally administered hardware address that follows from an IPv4 address."""
+    return ":".join(["02", "00", *(f"{int(part):02x}" for part in address.split("."))])
 
 
 def _check_range_is_free(instance: Instance) -> None:
