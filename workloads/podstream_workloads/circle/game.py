@@ -60,6 +60,10 @@ class Game:
         unsettled = 0 if self._track is None else self._track.truth.unsettled(time.monotonic())
         return self.ledger.results(unsettled=unsettled)
 
+    def plot(self) -> Path:
+        """The drawing of a finished game."""
+        return self.ledger.plot(width=self._circle.width, height=self._circle.height)
+
     def connection_over(self) -> None:
         """Frames that were still under way are not the client's losses."""
         if self._track is not None:

@@ -1,4 +1,4 @@
-"""What a session keeps about its estimates: the score, the log lines, the table of frames."""
+"""What a session keeps about its estimates: score, log lines, table of frames, drawing."""
 
 import sys
 from pathlib import Path
@@ -7,10 +7,12 @@ from typing import TextIO
 from podstream_core.api import Codec
 from podstream_core.api.circle import CircleResults
 from podstream_workloads.circle.channel import Estimate
+from podstream_workloads.circle.plot import Point, Thinned, svg
 from podstream_workloads.circle.score import Score, Scored
 from podstream_workloads.circle.truth import Truth
 
 TABLE_NAME = "frames.csv"
+PLOT_NAME = "plot.svg"
 _MAX_ROWS = 500_000
 _HEADER = "frame,seconds,x_px,y_px,estimated_x_px,estimated_y_px,error_px,latency_ms\n"
 
@@ -19,7 +21,9 @@ class Ledger:
     """Scores estimates and writes a row for each; closed once, then the table never changes."""
 
     def __init__(self, folder: Path, *, log_estimates: bool, frames: int, out: TextIO) -> None:
+        self._folder = folder
         self._path = folder / TABLE_NAME
+        self._plotted = Thinned()
         self._table = self._path.open("w", encoding="ascii")
         self._table.write(_HEADER)
         self._rows = 0
@@ -60,13 +64,23 @@ class Ledger:
         self._table.close()
         return self._path
 
+    def plot(self, *, width: int, height: int) -> Path:
+        """Draw the estimates, once; the picture's size is given in pixels."""
+        path = self._folder / PLOT_NAME
+        if not path.exists():
+            rmse = self.score.results(codec=None, unsettled=0).rmse_euclidean_px
+            points = self._plotted.points
+            path.write_text(svg(points, width=width, height=height, rmse=rmse), encoding="ascii")
+        return path
+
     def _write_row(self, scored: Scored, *, now: float) -> None:
+        truth = scored.truth
+        if self._started is None:
+            self._started = now
+        self._plotted.add(Point(now - self._started, truth.x, truth.y, scored.x, scored.y))
         self._rows += 1
         if self._rows > _MAX_ROWS:
             return
-        if self._started is None:
-            self._started = now
-        truth = scored.truth
         self._table.write(
             f"{truth.index},{now - self._started:.4f},{truth.x:.3f},{truth.y:.3f},"
             f"{scored.x:.3f},{scored.y:.3f},{scored.squared_error**0.5:.4f},"

@@ -25,7 +25,7 @@ from podstream_workloads.agent import (
 )
 from podstream_workloads.circle.channel import Estimate
 from podstream_workloads.circle.game import Game
-from podstream_workloads.circle.ledger import TABLE_NAME, stdout
+from podstream_workloads.circle.ledger import PLOT_NAME, TABLE_NAME, stdout
 from podstream_workloads.circle.offers import check_offer
 from podstream_workloads.circle.player import Player
 from podstream_workloads.circle.score import Scored
@@ -134,7 +134,10 @@ class CircleWorkload(Workload):
         game = self._require_game()
         artefacts: tuple[Artefact, ...] = ()
         if self._final:
-            artefacts = (Artefact(TABLE_NAME, game.ledger.close()),)
+            artefacts = (
+                Artefact(TABLE_NAME, game.ledger.close()),
+                Artefact(PLOT_NAME, game.plot()),
+            )
         return WorkloadResults(game.results(), artefacts)
 
     async def drain(self) -> None:
