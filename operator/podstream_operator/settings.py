@@ -101,6 +101,8 @@ class OperatorSettings:
                 or f"{router_host}:{_PORTS['signalling']}",
                 grpc_address=env.get("PODSTREAM_GRPC_ADDRESS", ""),
                 grpc_cluster_address=env.get("PODSTREAM_GRPC_CLUSTER_ADDRESS", ""),
+                frames_address=env.get("PODSTREAM_FRAMES_ADDRESS", ""),
+                frames_cluster_address=env.get("PODSTREAM_FRAMES_CLUSTER_ADDRESS", ""),
             ),
             session_image=_required(env, "PODSTREAM_SESSION_IMAGE"),
             session_image_pull_policy=_choice(

@@ -41,6 +41,7 @@ from podstream_router.results import ResultsHandler
 from podstream_router.routes import PodRoute, RouteTable
 from podstream_router.settings import ALL_NAMESPACES, Listener, Settings
 from podstream_router.signalling import SignallingListener
+from podstream_router.tcp import TcpListener
 from podstream_router.watch import ApiReader, Watch, pods_in, pools_in, sessions_in
 from podstream_router.whep import WhepHandlers
 
@@ -214,14 +215,10 @@ class Router:
         for listener in settings.listeners:
             if listener.protocol == "http":
                 self.ports[listener.name] = await self._server.listen(host, listener.bind_port)
-            elif opened := self._new_listener(listener):
+            else:
+                opened = self._new_listener(listener)
                 self._raw_listeners.append(opened)
                 self.ports[listener.name] = await opened.listen(host, listener.bind_port)
-            else:
-                logger.info(
-                    "listener not opened: no workload speaks its protocol yet",
-                    extra={"listener": listener.name, "protocol": listener.protocol},
-                )
         logger.info("router started", extra={"ports": self.ports})
 
     async def shutdown(self) -> None:
@@ -254,8 +251,7 @@ class Router:
         await self._http.close()
         logger.info("router stopped")
 
-    def _new_listener(self, listener: Listener) -> SocketListener | None:
-        """The listener of a protocol that some workload speaks."""
+    def _new_listener(self, listener: Listener) -> SocketListener:
         limits = self._settings.limits
         places = Places(total=limits.connections, per_source=limits.connections_per_source)
         match listener.protocol:
@@ -275,7 +271,7 @@ class Router:
                     advertised=self._advertised,
                 )
             case _:
-                return None
+                return TcpListener(listener.name, desk=self._desk, open_places=places)
 
     def _find_pod(self, digest: str) -> tuple[str, str] | None:
         pod = self.routes.pod_by_digest(digest)

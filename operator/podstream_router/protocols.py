@@ -11,6 +11,7 @@ _ROLES: Final = {
     Protocol.WHEP: {"circle": "player"},
     Protocol.SIGNALLING: {"circle": "player"},
     Protocol.GRPC: {"imageOps": "caller"},
+    Protocol.TCP: {"stream": "publisher"},
 }
 """Workload to role, per protocol."""
 

@@ -99,6 +99,8 @@ def test_kind_environment() -> None:
         "PODSTREAM_SIGNALLING_CLUSTER_ADDRESS": "podstream-router.streams.svc:50052",
         "PODSTREAM_GRPC_ADDRESS": "127.0.0.1:50051",
         "PODSTREAM_GRPC_CLUSTER_ADDRESS": "podstream-router.streams.svc:50051",
+        "PODSTREAM_FRAMES_ADDRESS": "127.0.0.1:953",
+        "PODSTREAM_FRAMES_CLUSTER_ADDRESS": "podstream-router.streams.svc:953",
         "PODSTREAM_RESYNC_SECONDS": "60",
         "PODSTREAM_POOL_MAX_STARTING": "10",
         "PODSTREAM_MAX_SESSIONS_PER_NAMESPACE": "0",
@@ -146,7 +148,8 @@ def test_without_external_addresses_the_service_is_named() -> None:
 def test_without_a_listener_no_address_is_promised() -> None:
     settings = 'router.listeners=[{"name":"http","port":8080,"protocol":"http"}]'
     operator = environment(render("default", settings), "podstream-operator")
-    assert not [name for name in operator if "SIGNALLING" in name or "GRPC" in name]
+    absent = ("SIGNALLING", "GRPC", "FRAMES")
+    assert not [name for name in operator if any(word in name for word in absent)]
 
 
 def test_release_name_is_the_prefix() -> None:

@@ -50,6 +50,7 @@ def test_operator_reads_its_environment(values: str) -> None:
     assert settings.site.cluster_url == env["PODSTREAM_ROUTER_URL"]
     assert settings.site.signalling_address == env["PODSTREAM_SIGNALLING_ADDRESS"]
     assert settings.site.grpc_address == env.get("PODSTREAM_GRPC_ADDRESS", "")
+    assert settings.site.frames_address == env.get("PODSTREAM_FRAMES_ADDRESS", "")
     assert settings.session_image.endswith("podstream/session:0.1.0")
 
 

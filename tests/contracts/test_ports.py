@@ -60,6 +60,7 @@ def test_kind_values_lead_to_the_mapped_ports() -> None:
     assert values["externalUrl"] == f"http://127.0.0.1:{host_ports['http']}"
     assert values["externalSignallingAddress"] == f"127.0.0.1:{host_ports['signalling']}"
     assert values["externalGrpcAddress"] == f"127.0.0.1:{host_ports['grpc']}"
+    assert values["externalFramesAddress"] == f"127.0.0.1:{host_ports['frames']}"
     assert values["router"]["media"]["advertise"] == [f"127.0.0.1:{host_ports['media']}"]
 
 

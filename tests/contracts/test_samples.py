@@ -41,6 +41,7 @@ def test_there_is_a_sample_per_use() -> None:
         "image-batch",
         "image-ops",
         "pool",
+        "stream",
         "pool-signalling",
         "pool-session",
     }

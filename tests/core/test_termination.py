@@ -15,6 +15,7 @@ from podstream_core.api import (
     ImageRejections,
     LatencyMs,
     Results,
+    StreamResults,
     Timeline,
 )
 from podstream_core.api.base import ApiValue
@@ -88,6 +89,7 @@ def largest_state(message: str) -> AgentState:
                 latency_ms=LatencyMs(p50=-BIG_FLOAT, p95=-BIG_FLOAT, p99=-BIG_FLOAT),
                 batch=BATCH,
             ),
+            stream=all_big(StreamResults),
         ),
     )
 
@@ -98,6 +100,7 @@ def test_largest_state_of_every_member_is_set() -> None:
     assert results is not None
     assert results.circle is not None
     assert results.image_ops is not None
+    assert results.stream is not None
     assert results.image_ops.batch is not None
     unset = [
         f"{type(value).__name__}.{name}"
@@ -108,6 +111,7 @@ def test_largest_state_of_every_member_is_set() -> None:
             results.image_ops.rejected,
             results.image_ops.operations,
             results.image_ops.batch,
+            results.stream,
             largest_state("").timeline,
         )
         for name in value.__struct_fields__
@@ -239,7 +243,11 @@ def test_garbage_is_none(text: str) -> None:
 
 
 def test_unknown_members_of_a_newer_component_are_ignored() -> None:
-    body = VALID | {"z": 1, "t": {"later_at": 5}, "r": {"final": True, "stream": {"bytes": 1}}}
+    body = VALID | {
+        "z": 1,
+        "t": {"later_at": 5},
+        "r": {"final": True, "later": {"bytes": 1}},
+    }
     decoded = decode_termination(json.dumps(body))
     assert decoded is not None
     assert decoded.results == Results(final=True)

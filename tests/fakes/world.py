@@ -39,6 +39,8 @@ SITE = Site(
     signalling_cluster_address="podstream-router.media.svc:50052",
     grpc_address="127.0.0.1:50051",
     grpc_cluster_address="podstream-router.media.svc:50051",
+    frames_address="127.0.0.1:953",
+    frames_cluster_address="podstream-router.media.svc:953",
 )
 PATIENCE_S = 5.0
 

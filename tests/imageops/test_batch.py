@@ -10,9 +10,9 @@ import msgspec
 import numpy as np
 import pytest
 
+from fakes.context import Context
 from imageops import hostile
 from imageops.server import noise
-from imageops.test_workload import Context
 from podstream_core.api import (
     ImageBatchResults,
     ImageOpsResults,

@@ -20,7 +20,6 @@ from podstream_router import hints as hints_module
 from podstream_router.hints import Hints
 from podstream_router.metrics import RouterMetrics
 from podstream_router.operators import Operators
-from podstream_router.settings import Listener
 from router.harness import Harness, metric, running_router, session_route, until
 from router.pools import Pool
 
@@ -72,20 +71,6 @@ async def test_admin_paths_are_not_on_the_client_port(
     router: Harness, http: aiohttp.ClientSession
 ) -> None:
     assert (await get(http, router.url("/metrics")))[0] == 404
-
-
-async def test_listener_without_a_workload_stays_closed_and_is_logged(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    listeners = (
-        Listener(name="http", port=0, protocol="http"),
-        Listener(name="signalling", port=0, protocol="signalling"),
-        Listener(name="frames", port=953, target_port=0, protocol="tcp"),
-    )
-    with caplog.at_level("INFO"):
-        async with running_router(listeners=listeners) as router:
-            assert "frames" not in router.router.ports
-    assert [r for r in caplog.records if "not opened" in r.message]
 
 
 async def test_shutdown_refuses_held_connections_so_that_they_go_elsewhere(

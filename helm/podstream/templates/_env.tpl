@@ -28,6 +28,12 @@
 - name: PODSTREAM_GRPC_CLUSTER_ADDRESS
   value: {{ . | quote }}
 {{- end }}
+{{- with include "podstream.clusterFramesAddress" . }}
+- name: PODSTREAM_FRAMES_ADDRESS
+  value: {{ $.Values.externalFramesAddress | default . | quote }}
+- name: PODSTREAM_FRAMES_CLUSTER_ADDRESS
+  value: {{ . | quote }}
+{{- end }}
 - name: PODSTREAM_RESYNC_SECONDS
   value: {{ .Values.operator.resyncSeconds | quote }}
 - name: PODSTREAM_POOL_MAX_STARTING

@@ -135,6 +135,12 @@ http://{{ include "podstream.router.host" . }}:{{ $port }}
 {{- end -}}
 {{- end -}}
 
+{{- define "podstream.clusterFramesAddress" -}}
+{{- with include "podstream.firstPort" (dict "root" . "protocol" "tcp") -}}
+{{ include "podstream.router.host" $ }}:{{ . }}
+{{- end -}}
+{{- end -}}
+
 {{/* Addresses of the media port, as a JSON list: from outside first, then the Service. */}}
 {{- define "podstream.mediaAdvertise" -}}
 {{- $all := .Values.router.media.advertise -}}

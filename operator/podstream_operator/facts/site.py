@@ -18,4 +18,7 @@ class Site:
     grpc_address: str = ""
     """`host:port` of the gRPC listener from outside the cluster; empty where there is none."""
     grpc_cluster_address: str = ""
+    frames_address: str = ""
+    """`host:port` of the listener for raw frames, likewise."""
+    frames_cluster_address: str = ""
     """`host:port` of the gRPC listener from a pod."""

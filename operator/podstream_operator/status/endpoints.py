@@ -14,6 +14,7 @@ def _listeners(protocol: str) -> frozenset[str]:
 
 SIGNALLING_LISTENERS: Final = _listeners("signalling")
 GRPC_LISTENERS: Final = _listeners("grpc")
+TCP_LISTENERS: Final = _listeners("tcp")
 
 
 def endpoints_of(session: StreamSession, *, site: Site) -> list[Endpoint]:
@@ -29,6 +30,8 @@ def endpoints_of(session: StreamSession, *, site: Site) -> list[Endpoint]:
         endpoints += _signalling(session.spec.listeners, site=site)
     if "imageOps" in workloads:
         endpoints += _grpc(site)
+    if "stream" in workloads:
+        endpoints += _frames(session.spec.listeners, site=site)
     return endpoints
 
 
@@ -42,6 +45,8 @@ def pool_endpoints(pool: StreamPool, *, site: Site) -> list[Endpoint]:
         endpoints += _signalling(pool.spec.listeners, site=site)
     if "imageOps" in workloads and not GRPC_LISTENERS.isdisjoint(pool.spec.listeners):
         endpoints += _grpc(site)
+    if "stream" in workloads:
+        endpoints += _frames(pool.spec.listeners, site=site)
     return endpoints
 
 
@@ -80,5 +85,17 @@ def _grpc(site: Site) -> list[Endpoint]:
             protocol="gRPC",
             url=f"grpc://{site.grpc_address}",
             cluster_url=f"grpc://{site.grpc_cluster_address}",
+        )
+    ]
+
+
+def _frames(listeners: Sequence[str], *, site: Site) -> list[Endpoint]:
+    if TCP_LISTENERS.isdisjoint(listeners) or not site.frames_address:
+        return []
+    return [
+        Endpoint(
+            protocol="TCP",
+            url=f"tcp://{site.frames_address}",
+            cluster_url=f"tcp://{site.frames_cluster_address}",
         )
     ]

@@ -62,6 +62,7 @@ class Embedded(Platform):
             "externalUrl": f"http://{node}:30080",
             "externalSignallingAddress": f"{node}:30052",
             "externalGrpcAddress": f"{node}:30051",
+            "externalFramesAddress": f"{node}:30953",
             "router.media.advertise[0]": f"{node}:30478",
         }
 

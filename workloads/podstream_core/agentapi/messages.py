@@ -48,6 +48,8 @@ class Protocol(StrEnum):
     """gRPC over cleartext HTTP/2."""
     SIGNALLING = "Signalling"
     """Newline-JSON WebRTC signalling over TCP; the server offers."""
+    TCP = "TCP"
+    """Bytes that only client and workload understand."""
 
 
 class ConnectionGrant(ApiValue, frozen=True, kw_only=True):

@@ -64,6 +64,7 @@ from podstream_core.api.status import (
     SessionStatus,
     Timeline,
 )
+from podstream_core.api.stream import Stream, StreamResults
 
 __all__ = [
     "SHOWN_ITEMS",
@@ -109,7 +110,9 @@ __all__ = [
     "SessionKey",
     "SessionSpec",
     "SessionStatus",
+    "Stream",
     "StreamPool",
+    "StreamResults",
     "StreamSession",
     "Template",
     "TemplateSpec",

@@ -6,6 +6,7 @@ from enum import StrEnum
 from podstream_core.api.base import ApiValue
 from podstream_core.api.circle import CircleResults
 from podstream_core.api.image_ops import ImageOpsResults
+from podstream_core.api.stream import StreamResults
 
 
 class Phase(StrEnum):
@@ -110,6 +111,7 @@ class Results(ApiValue, frozen=True, kw_only=True):
     observed_at: datetime | None = None
     circle: CircleResults | None = None
     image_ops: ImageOpsResults | None = None
+    stream: StreamResults | None = None
 
 
 class SessionStatus(ApiValue, frozen=True, kw_only=True):

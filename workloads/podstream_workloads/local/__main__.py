@@ -20,6 +20,7 @@ from podstream_workloads.agent.errors import describe_group
 from podstream_workloads.agent.registry import WORKLOAD_CLASSES
 from podstream_workloads.local.client_process import DEFAULT_COMMAND
 from podstream_workloads.local.runner import (
+    DEFAULT_FRAMES_PORT,
     DEFAULT_GRPC_PORT,
     DEFAULT_SIGNALLING_PORT,
     LocalRun,
@@ -55,6 +56,7 @@ def main(
         port=arguments.port,
         signalling_port=arguments.signalling_port,
         grpc_port=arguments.grpc_port,
+        frames_port=arguments.frames_port,
         log_level=level,
         log_format="text",
         registry=registry,
@@ -115,6 +117,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         type=int,
         default=DEFAULT_GRPC_PORT,
         help="gRPC on 127.0.0.1, if the spec has image operations (%(default)s)",
+    )
+    parser.add_argument(
+        "--frames-port",
+        type=int,
+        default=DEFAULT_FRAMES_PORT,
+        help="raw frames on 127.0.0.1, if the spec names the listener frames (%(default)s)",
     )
     parser.add_argument(
         "-v", "--verbose", action="count", default=0, help="log more; twice for debugging"

@@ -1,4 +1,4 @@
-"""Plays the router on 127.0.0.1: WHEP by HTTP, newline-JSON signalling and gRPC by TCP.
+"""Plays the router on 127.0.0.1: WHEP by HTTP; signalling, gRPC and raw frames by TCP.
 
 Same URLs, tokens and waiting as the real one. Media needs no relay here: the pod's candidates are
 reachable from the same machine.
@@ -41,6 +41,7 @@ _ROLES: Final = {
     Protocol.WHEP: ("circle", "player"),
     Protocol.SIGNALLING: ("circle", "player"),
     Protocol.GRPC: ("imageOps", "caller"),
+    Protocol.TCP: ("stream", "publisher"),
 }
 """Workload and role that a protocol leads to."""
 _CANDIDATE: Final = re.compile(r"^a=(candidate:|end-of-candidates).*(\r?\n|\Z)", re.MULTILINE)
@@ -117,6 +118,14 @@ class Gateway:
             OSError: the port is taken.
         """
         return await self._open_tcp(stack, Protocol.GRPC, port=port)
+
+    async def open_frames(self, stack: contextlib.AsyncExitStack, *, port: int) -> int:
+        """Take raw frames until the stack is closed; return the port.
+
+        Raises:
+            OSError: the port is taken, or below 1024 and this process no root.
+        """
+        return await self._open_tcp(stack, Protocol.TCP, port=port)
 
     async def _open_tcp(
         self, stack: contextlib.AsyncExitStack, protocol: Protocol, *, port: int

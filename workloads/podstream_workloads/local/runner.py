@@ -35,6 +35,9 @@ from podstream_workloads.local.gateway import HOST, Gateway
 REPORT_PERIOD_S: Final = 3.0
 SIGNALLING: Final = "signalling"
 DEFAULT_SIGNALLING_PORT: Final = next(item.port for item in LISTENERS if item.name == SIGNALLING)
+FRAMES: Final = "frames"
+DEFAULT_FRAMES_PORT: Final = 10_000 + next(item.port for item in LISTENERS if item.name == FRAMES)
+"""As the router's container listens: the real port is for root alone."""
 DEFAULT_GRPC_PORT: Final = next(item.port for item in LISTENERS if item.name == "grpc")
 _NEVER_S: Final = 86_400.0
 
@@ -49,6 +52,8 @@ class RunOptions:
     """TCP port of the signalling listener, where the spec names it; 0: any free one."""
     grpc_port: int
     """TCP port of gRPC, where the spec has image operations; 0: any free one."""
+    frames_port: int
+    """TCP port of raw frames, where the spec names that listener; 0: any free one."""
     log_level: str
     log_format: LogFormat
     registry: Mapping[str, str]
@@ -132,6 +137,9 @@ class LocalRun:
             if self._session.spec.image_ops is not None:
                 port = await gateway.open_grpc(stack, port=self._options.grpc_port)
                 say(f"gRPC        {HOST}:{port}")
+            if FRAMES in self._session.spec.listeners:
+                port = await gateway.open_frames(stack, port=self._options.frames_port)
+                say(f"frames      {HOST}:{port}")
             if SIGNALLING in self._session.spec.listeners:
                 port = await gateway.open_signalling(stack, port=self._options.signalling_port)
                 say(f"signalling  {HOST}:{port}")

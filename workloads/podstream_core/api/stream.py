@@ -1,0 +1,30 @@
+"""The stream workload: raw pictures pushed over TCP."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from podstream_core.api.base import ApiValue
+
+
+class Stream(ApiValue, frozen=True, kw_only=True):
+    """`spec.stream`."""
+
+    width: Annotated[int, Meta(ge=16, le=7680)] = 640
+    """Pixels of a row; a publisher's raw frames are BGR, 8 bits, without any header."""
+    height: Annotated[int, Meta(ge=16, le=4320)] = 480
+    """Rows of a frame."""
+
+
+class StreamResults(ApiValue, frozen=True, kw_only=True):
+    """`status.results.stream`."""
+
+    frames_received: int = 0
+    """Whole frames, of all connections of the publisher."""
+    bytes_received: int = 0
+    frames_per_second: float | None = None
+    """Over the last frames, by their arrival."""
+    incomplete_frames: int = 0
+    """Frames that a connection ended in; their bytes are dropped, the next frame starts anew."""
+    suspected_width: int | None = None
+    """Width that the pictures seem to have where it is not `spec.stream.width`."""

@@ -1,0 +1,1 @@
+"""Workload `stream`: raw pictures that a client pushes over TCP."""

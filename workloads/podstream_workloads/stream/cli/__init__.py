@@ -1,0 +1,1 @@
+"""`podstream-stream`: a client of the stream workload."""

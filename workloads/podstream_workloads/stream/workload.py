@@ -1,0 +1,140 @@
+"""The stream workload as the agent runs it: one publisher that pushes raw frames."""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar, Final
+
+from podstream_core.agentapi import Protocol
+from podstream_core.api import SessionSpec, Stream, StreamResults
+from podstream_workloads.agent import (
+    Connection,
+    SpecRejected,
+    UnsupportedOffer,
+    Workload,
+    WorkloadContext,
+    WorkloadResults,
+)
+from podstream_workloads.stream.frames import Frame, FrameBuffer
+from podstream_workloads.stream.statistics import Statistics
+
+logger = logging.getLogger(__name__)
+
+_NEWS_S: Final = 1.0
+"""The agent hears of new figures at most this often."""
+
+
+class StreamWorkload(Workload):
+    """Takes the frames of one publisher at a time."""
+
+    name: ClassVar[str] = "stream"
+    roles: ClassVar[Mapping[str, int]] = MappingProxyType({"publisher": 1})
+
+    def __init__(self) -> None:
+        self._context: WorkloadContext | None = None
+        self._spec = Stream()
+        self._statistics = Statistics()
+        self._connections: dict[str, asyncio.Task[None]] = {}
+        self._told_at = 0.0
+
+    async def configure(self, spec: SessionSpec, context: WorkloadContext) -> None:
+        """Take the session."""
+        if spec.stream is None:
+            raise SpecRejected("spec.stream is not set")
+        self._spec = spec.stream
+        self._context = context
+        context.ready()
+
+    @property
+    def is_finite(self) -> bool:
+        """Never: a session lasts until its publisher leaves."""
+        return False
+
+    async def connect_stream(self, connection: Connection, *, sock: socket.socket) -> None:
+        """Take a publisher's frames until it leaves."""
+        if connection.protocol is not Protocol.TCP:
+            sock.close()
+            raise UnsupportedOffer(f"workload stream does not speak {connection.protocol}")
+        task = asyncio.create_task(self._serve(connection, sock), name=connection.id)
+        self._connections[connection.id] = task
+
+    async def disconnect(self, connection_id: str) -> None:
+        """End a publisher's connection."""
+        task = self._connections.pop(connection_id, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def results(self) -> WorkloadResults:
+        """The figures so far."""
+        figures: StreamResults = self._statistics.results()
+        return WorkloadResults(figures)
+
+    async def drain(self) -> None:
+        """End all connections."""
+        for connection_id in list(self._connections):
+            await self.disconnect(connection_id)
+
+    async def _serve(self, connection: Connection, sock: socket.socket) -> None:
+        context = self._context
+        assert context is not None  # a connection comes after `configure`
+        reason = "the publisher left"
+        buffer = FrameBuffer(self._spec.width, self._spec.height)
+        try:
+            with sock:
+                await self._receive(connection, sock, buffer)
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+        finally:
+            self._statistics.ended(filled=buffer.filled)
+            context.results_changed()
+        if buffer.filled:
+            logger.warning(
+                "connection ended within a frame",
+                extra={
+                    "connection": connection.id,
+                    "received": buffer.filled,
+                    "frame_bytes": buffer.size,
+                },
+            )
+        if self._connections.pop(connection.id, None) is not None:
+            context.lost(connection.id, reason=reason)
+
+    async def _receive(
+        self, connection: Connection, sock: socket.socket, buffer: FrameBuffer
+    ) -> None:
+        context = self._context
+        assert context is not None
+        loop = asyncio.get_running_loop()
+        readable = asyncio.Event()
+        is_new = True
+
+        def frame_came(frame: Frame) -> None:
+            self._statistics.frame(frame, now=loop.time())
+            if self._statistics.frames == 1:
+                context.first_frame()
+            if loop.time() - self._told_at >= _NEWS_S:
+                self._told_at = loop.time()
+                context.results_changed()
+
+        sock.setblocking(False)
+        loop.add_reader(sock, readable.set)
+        try:
+            while True:
+                await readable.wait()
+                readable.clear()
+                try:
+                    count = buffer.receive(sock, on_frame=frame_came)
+                except BlockingIOError:
+                    continue
+                if not count:
+                    return
+                self._statistics.received(count)
+                if is_new:
+                    context.established(connection.id)
+                    is_new = False
+        finally:
+            loop.remove_reader(sock)
