@@ -14,6 +14,11 @@ from podstream_workloads.circle.channel import Estimate, format_estimate, parse_
             id="with RTP timestamp",
         ),
         pytest.param("-\t-\t3000\t7", Estimate(None, 3000, 7), id="no ball"),
+        pytest.param(
+            "40.125\t41.5\t3000\t7\t#65535",
+            Estimate((40.125, 41.5), 3000, 7, 65_535),
+            id="with the code in the picture",
+        ),
     ],
 )
 def test_estimates_are_read(text: str, estimate: Estimate) -> None:
@@ -32,6 +37,8 @@ def test_estimates_are_read(text: str, estimate: Estimate) -> None:
         "1\t2\t3\t-1",
         "1\t2\t3\t4294967296",
         "1\t2\t3\t4\t5",
+        "1\t2\t3\t4\t#65536",
+        "1\t2\t3\t4\t#",
         "nan\t2\t3",
         "inf\t2\t3",
         "1e9\t2\t3",

@@ -190,6 +190,16 @@ async def test_frames_are_matched_however_the_client_starts(
     assert results.rmse_px < 1
 
 
+@pytest.mark.parametrize("codec", list(Codec))
+async def test_the_number_in_the_picture_names_the_frame_that_its_timestamp_names(
+    codec: Codec, tmp_path: Path
+) -> None:
+    spec = _spec(codec=codec.value, frameCode=True)
+    results = await _play(spec, tmp_path, "--frame-code", "--join-late", "1.2")
+    assert results.codes_differed == 0
+    assert results.codes_agreed >= results.frames_scored == 40
+
+
 class _Blind(BallEstimator):
     """Answers without looking: what a client would say that is fed other pictures."""
 

@@ -70,6 +70,8 @@ class Circle(ApiValue, frozen=True, kw_only=True):
     frames: Annotated[int, Meta(ge=0, le=10_000_000)] = 0
     """Scored frames after which the workload is done; 0: until the client leaves."""
     estimator: Estimator = Estimator()
+    frame_code: bool = False
+    """Show each frame's number in the picture, as a cross-check of frame identity."""
     log_estimates: bool = False
     """Log truth, estimate and RMSE of every estimate in the session pod."""
 
@@ -95,6 +97,10 @@ class CircleResults(ApiValue, frozen=True, kw_only=True):
     """Estimates whose frame id was never sent, was already scored, or is too old."""
     frames_missed: int = 0
     """Frames for which the client reported that it saw no ball."""
+    codes_agreed: int = 0
+    """Estimates whose number, read in the picture, is that of the frame that was matched."""
+    codes_differed: int = 0
+    """Estimates whose number is another one."""
     loss_ratio: float | None = None
     """Share of sent frames that were neither scored nor reported as missed, 0..1."""
     rmse_px: float | None = None

@@ -4,6 +4,8 @@
                                                  -1 and -1 before it has seen a ball
     x <TAB> y <TAB> pts <TAB> rtpTimestamp       with the frame's RTP timestamp; decimals allowed
     - <TAB> - <TAB> pts <TAB> rtpTimestamp       the frame was seen and shows no ball
+    ... <TAB> rtpTimestamp <TAB> #number         with the number that is coded in the picture, 0 to
+                                                 2^16 - 1 (`spec.circle.frameCode`)
     ping                                         heartbeat, every 2 s
 
 `pts` counts from the first frame that the client received, so it names a frame only while nothing
@@ -12,11 +14,16 @@ ignored.
 """
 
 import math
+import re
 from dataclasses import dataclass
+
+from podstream_workloads.circle.framecode import MODULUS
 
 LABEL = "RTCchannel"
 HEARTBEAT = "ping"
 _MAX_CHARS = 128
+_CODED_FIELDS = 5
+_CODE = re.compile(r"#\d{1,5}", re.ASCII)
 _MAX_COORDINATE = 100_000.0
 
 
@@ -28,6 +35,8 @@ class Estimate:
     """Pixels; `None`: the client saw no ball."""
     pts: int
     rtp_timestamp: int | None
+    frame_code: int | None = None
+    """What the code in the picture says, where the client read one."""
 
 
 def parse_estimate(message: object) -> Estimate | None:
@@ -35,6 +44,11 @@ def parse_estimate(message: object) -> Estimate | None:
     if not isinstance(message, str) or len(message) > _MAX_CHARS:
         return None
     fields = message.split("\t")
+    frame_code = None
+    if len(fields) == _CODED_FIELDS and _CODE.fullmatch(fields[4]):
+        frame_code = int(fields.pop()[1:])
+        if frame_code >= MODULUS:
+            return None
     if len(fields) not in (3, 4):
         return None
     try:
@@ -50,7 +64,7 @@ def parse_estimate(message: object) -> Estimate | None:
         return None
     if rtp_timestamp is not None and not 0 <= rtp_timestamp < 1 << 32:
         return None
-    return Estimate(position, pts, rtp_timestamp)
+    return Estimate(position, pts, rtp_timestamp, frame_code)
 
 
 def format_estimate(estimate: Estimate) -> str:
@@ -58,4 +72,6 @@ def format_estimate(estimate: Estimate) -> str:
     seen = estimate.position
     place = "-\t-" if seen is None else f"{seen[0]:.3f}\t{seen[1]:.3f}"
     tail = "" if estimate.rtp_timestamp is None else f"\t{estimate.rtp_timestamp}"
+    if tail and estimate.frame_code is not None:
+        tail += f"\t#{estimate.frame_code}"
     return f"{place}\t{estimate.pts}{tail}"

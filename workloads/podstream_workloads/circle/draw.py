@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from av import VideoFrame
 
+from podstream_workloads.circle import framecode
+
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom (exclusive); even numbers."""
 
@@ -57,8 +59,8 @@ class Canvas:
         self._pictures = [_Picture(width, height) for _ in range(2)]
         self._turn = 0
 
-    def draw(self, x: float, y: float) -> VideoFrame:
-        """A picture with the ball's centre at (x, y), pixels."""
+    def draw(self, x: float, y: float, *, number: int | None = None) -> VideoFrame:
+        """A picture with the ball's centre at (x, y), pixels, and the frame's number over it."""
         picture = self._pictures[self._turn]
         self._turn = 1 - self._turn
         picture.wipe()
@@ -68,6 +70,8 @@ class Canvas:
         rows = np.arange(top, bottom, dtype=np.float32) - np.float32(y)
         distance = np.sqrt(rows[:, None] ** 2 + columns[None, :] ** 2)
         picture.blend(box, np.clip(self._radius + 0.5 - distance, 0, 1), self._color)
+        if number is not None:
+            picture.stamp(framecode.blocks(number))
         return picture.frame
 
     def _box(self, x: float, y: float) -> Box:
@@ -108,6 +112,14 @@ class _Picture:
         blue[half] = _mix(BLACK.u, color.u, quarter)
         red[half] = _mix(BLACK.v, color.v, quarter)
         self._dirty = box
+
+    def stamp(self, code: np.ndarray) -> None:
+        """Put a code into the upper left corner."""
+        height, width = code.shape
+        luma, blue, red = self._planes
+        luma[:height, :width] = code
+        blue[: height // 2, : width // 2] = BLACK.u
+        red[: height // 2, : width // 2] = BLACK.v
 
 
 def _mix(background: int, foreground: int, coverage: np.ndarray) -> np.ndarray:

@@ -46,6 +46,7 @@ class Game:
             ),
             fps=circle.fps,
             hold_first=hold_first,
+            is_coded=circle.frame_code,
             on_frame=self._count,
             on_first_sent=on_first_sent,
         )

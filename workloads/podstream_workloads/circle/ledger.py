@@ -46,6 +46,8 @@ class Ledger:
         if truth is None:
             self.score.unmatched += 1
             return None
+        if estimate.frame_code is not None:
+            self.score.compare_code(estimate.frame_code, truth)
         if estimate.position is None:
             self.score.missed += 1
             return None

@@ -10,6 +10,7 @@ import random
 from dataclasses import dataclass
 
 from podstream_core.api import CircleResults, Codec, LatencyMs
+from podstream_workloads.circle.framecode import MODULUS
 from podstream_workloads.circle.truth import Truth
 
 _SAMPLES = 20_000
@@ -73,6 +74,8 @@ class Score:
         self.missed = 0
         self.sent = 0
         self.skipped = 0
+        self.codes_agreed = 0
+        self.codes_differed = 0
 
     def add(self, truth: Truth, *, position: tuple[float, float], now: float) -> Scored:
         """Score an estimate that arrived at `now`, seconds of the clock of `truth.drawn_at`."""
@@ -85,6 +88,13 @@ class Score:
             self._first_at = now
         self._last_at = now
         return scored
+
+    def compare_code(self, code: int, truth: Truth) -> None:
+        """Count whether the number in the picture is that of the frame that was matched."""
+        if code == truth.index % MODULUS:
+            self.codes_agreed += 1
+        else:
+            self.codes_differed += 1
 
     def results(self, *, codec: Codec | None, unsettled: int) -> CircleResults:
         """The figures so far.
@@ -102,6 +112,8 @@ class Score:
                 frames_skipped=self.skipped,
                 frames_unmatched=self.unmatched,
                 frames_missed=self.missed,
+                codes_agreed=self.codes_agreed,
+                codes_differed=self.codes_differed,
                 loss_ratio=round(lost / settled, 4) if settled > 0 else None,
             )
         mean_square = self._squares / self.scored
@@ -114,6 +126,8 @@ class Score:
             frames_scored=self.scored,
             frames_unmatched=self.unmatched,
             frames_missed=self.missed,
+            codes_agreed=self.codes_agreed,
+            codes_differed=self.codes_differed,
             loss_ratio=round(lost / settled, 4) if settled > 0 else None,
             rmse_px=round(math.sqrt(mean_square / 2), 4),
             rmse_euclidean_px=round(math.sqrt(mean_square), 4),

@@ -34,6 +34,7 @@ class BallTrack(MediaStreamTrack):
         canvas: Canvas,
         fps: int,
         hold_first: bool,
+        is_coded: bool = False,
         on_frame: Callable[[int], None],
         on_first_sent: Callable[[], None],
     ) -> None:
@@ -43,6 +44,7 @@ class BallTrack(MediaStreamTrack):
         self._fps = fps
         self._on_frame = on_frame
         self._on_first_sent = on_first_sent
+        self._is_coded = is_coded
         self._clock: FrameClock | None = None
         self._released = asyncio.Event()
         self._last_index = -1
@@ -94,7 +96,7 @@ class BallTrack(MediaStreamTrack):
 
     def _draw(self, index: int, *, skipped: int) -> VideoFrame:
         x, y = self._motion.position
-        frame = self._canvas.draw(x, y)
+        frame = self._canvas.draw(x, y, number=index if self._is_coded else None)
         frame.pts = pts_of(index, fps=self._fps)
         frame.time_base = _TIME_BASE
         self.truth.add(Truth(index, x, y, drawn_at=time.monotonic()))

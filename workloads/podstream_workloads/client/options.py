@@ -21,7 +21,7 @@ _EPILOG = """examples:
   podstream-client --url URL --estimator hough --dp 1.5 --min-dist 100
 
 environment: PODSTREAM_CLIENT_URL, PODSTREAM_CLIENT_TOKEN, PODSTREAM_CLIENT_SPEC (JSON of a
-session's spec.circle, whose estimator is used)
+session's spec.circle, whose estimator and frameCode are used)
 exit codes: 0 played to the end, 1 refused or failed, 2 wrong usage
 """
 
@@ -35,6 +35,8 @@ class ClientOptions:
     url: str
     token: str | None
     estimator: Estimator
+    frame_code: bool
+    """Read the number that is coded in the picture and send it along."""
     frames: int
     """Estimates after which the client leaves; 0: until the session ends."""
     duration_s: float
@@ -62,13 +64,16 @@ def parse(arguments: Sequence[str] | None, *, environment: Mapping[str, str]) ->
     try:
         if given.token_file:
             token = Path(given.token_file).read_text(encoding="ascii").strip()
-        estimator = _estimator(given, environment.get("PODSTREAM_CLIENT_SPEC"))
+        text = environment.get("PODSTREAM_CLIENT_SPEC")
+        spec = msgspec.json.decode(text, type=Circle) if text else Circle()
+        estimator = _estimator(given, spec.estimator)
     except (OSError, UnicodeDecodeError, msgspec.ValidationError, msgspec.DecodeError) as error:
         parser.error(str(error))
     return ClientOptions(
         url=url,
         token=token,
         estimator=estimator,
+        frame_code=given.frame_code or spec.frame_code,
         frames=given.frames,
         duration_s=given.duration,
         connect_timeout_s=given.connect_timeout,
@@ -81,8 +86,7 @@ def parse(arguments: Sequence[str] | None, *, environment: Mapping[str, str]) ->
     )
 
 
-def _estimator(given: argparse.Namespace, spec: str | None) -> Estimator:
-    chosen = msgspec.json.decode(spec, type=Circle).estimator if spec else Estimator()
+def _estimator(given: argparse.Namespace, chosen: Estimator) -> Estimator:
     flags = {
         "method": chosen.method,
         "dp": chosen.dp if given.dp is None else given.dp,
@@ -107,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--estimator", choices=tuple(_METHODS), help="how to find the ball (discfit)")
     add("--dp", type=float, help="cv2.HoughCircles dp (6)")
     add("--min-dist", type=float, help="its minDist, pixels (8)")
+    add("--frame-code", action="store_true", help="send the number coded in the picture along")
     add("--frames", type=_positive(int), default=0, help="leave after so many estimates")
     add("--duration", type=_positive(float), default=0.0, help="leave after so many seconds")
     add(

@@ -15,9 +15,10 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
+from podstream_workloads.circle import framecode
 from podstream_workloads.circle.channel import HEARTBEAT, LABEL, Estimate, format_estimate
 from podstream_workloads.client.errors import ClientError
-from podstream_workloads.client.estimators import BallEstimator, Point
+from podstream_workloads.client.estimators import BallEstimator, Point, luma
 from podstream_workloads.client.options import ClientOptions
 from podstream_workloads.client.summary import Summary
 from podstream_workloads.client.whep import SignallingClient
@@ -149,13 +150,18 @@ class Player:
                 dropped = self._frames.dropped
                 frame = await self._frames.get()
                 self._summary.dropped += self._frames.dropped - dropped
-                point = await loop.run_in_executor(self._pool, self._estimator.estimate, frame)
-                self._send(point, pts=frame.pts or 0)
+                point, code = await loop.run_in_executor(self._pool, self._look, frame)
+                self._send(point, code, pts=frame.pts or 0)
                 if 0 < self._options.frames <= self._summary.estimated:
                     self._over.set()
                     return
 
-    def _send(self, point: Point | None, *, pts: int) -> None:
+    def _look(self, frame: VideoFrame) -> tuple[Point | None, int | None]:
+        """The ball's place and the number in the picture. In the pool's thread."""
+        code = framecode.read(luma(frame)) if self._options.frame_code else None
+        return self._estimator.estimate(frame), code
+
+    def _send(self, point: Point | None, code: int | None, *, pts: int) -> None:
         rtp_timestamp = aiortc_private.receiver_rtp_timestamp(self._receiver, pts)
         if self._channel.readyState != "open" or rtp_timestamp is None:
             return
@@ -167,7 +173,7 @@ class Player:
         else:
             self._summary.estimated += 1
             seen = (point[0] + self._options.offset[0], point[1] + self._options.offset[1])
-        self._channel.send(format_estimate(Estimate(seen, pts, rtp_timestamp)))
+        self._channel.send(format_estimate(Estimate(seen, pts, rtp_timestamp, code)))
 
     async def _beat(self) -> None:
         while True:
