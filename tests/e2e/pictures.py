@@ -48,12 +48,14 @@ def connected(made: Session, *, token: str | None = None) -> Iterator[Images]:
         yield Images(channel, metadata=terms)
 
 
-def command(made: Session, *arguments: str, token: str) -> "subprocess.Popen[str]":
-    """`podstream-image` as a process of this machine."""
-    host, port = address(made)
-    where = ["--host", host, "--port", port, "--session", f"{kube.NAMESPACE}/{made.name}"]
+def command(
+    made: Session, *arguments: str, token: str, where: tuple[str, str] | None = None
+) -> "subprocess.Popen[str]":
+    """`podstream-image` as a process of this machine; `where`: another host and port."""
+    host, port = where or address(made)
+    target = ["--host", host, "--port", port, "--session", f"{kube.NAMESPACE}/{made.name}"]
     return subprocess.Popen(
-        [CLIENT, *where, *arguments],
+        [CLIENT, *target, *arguments],
         env={"PODSTREAM_IMAGE_TOKEN": token, "PATH": "/usr/bin:/bin"},
         text=True,
         stdout=subprocess.PIPE,

@@ -22,6 +22,11 @@ _PASSING: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTE
 """What an upload tries again after: the connection broke, or its last call has not ended yet."""
 _TAKEN: Final = "Busy:"
 """How the router refuses a second connection: the one that broke may not have ended yet."""
+_WINDOW_BYTES: Final = 1 << 20
+"""Of an upload that is to be continued, so much is on the way at most: more than that never has to
+be sent again. Without a bound all buffers between here and the pod would fill, several MiB."""
+_KEPT_CHUNK_BYTES: Final = _WINDOW_BYTES // 4
+_ASK_AGAIN_S: Final = 0.002
 _RESULT_SUFFIX: Final = ".result"
 
 
@@ -44,11 +49,11 @@ class LocalPicture:
         if not self.size:
             raise CommandError(Exit.FILES, f"--input {path}: the file is empty")
 
-    def chunks(self, offset: int = 0) -> Iterator[tuple[int, bytes]]:
-        """Offsets and pieces of at most 1 MiB."""
+    def chunks(self, offset: int = 0, *, size: int = CHUNK_BYTES) -> Iterator[tuple[int, bytes]]:
+        """Offsets and pieces of at most `size` bytes."""
         with self.path.open("rb") as file:
             file.seek(offset)
-            while data := file.read(min(CHUNK_BYTES, self.size - offset)):
+            while data := file.read(min(size, self.size - offset)):
                 yield offset, data
                 offset += len(data)
 
@@ -168,19 +173,40 @@ class _Kept:
             begin = known.committed_size
             self._progress.note(f"continuing at {begin} of {picture.size} bytes")
 
+        lost: list[grpc.RpcError] = []
+
         def requests() -> Iterator[pb.UploadRequest]:
             yield pb.UploadRequest(name=self._name, size=picture.size, offset=begin)
-            for offset, data in picture.chunks(begin):
+            safe = begin
+            for offset, data in picture.chunks(begin, size=_KEPT_CHUNK_BYTES):
+                end = offset + len(data)
+                try:
+                    while end - safe > _WINDOW_BYTES:
+                        safe = self._wait_for_more(safe)
+                except grpc.RpcError as error:
+                    lost.append(error)
+                    return
                 yield pb.UploadRequest(offset=offset, data=data)
-                self._progress.update("upload", offset + len(data), picture.size)
+                self._progress.update("upload", end, picture.size)
             yield pb.UploadRequest(finish=True, sha256=picture.sha256)
 
         try:
             self._caller.upload("Upload", requests(), pb.Object)
+            if lost:
+                raise lost[0]
         except grpc.RpcError as error:
             if known is not None and code_of(error) is grpc.StatusCode.INVALID_ARGUMENT:
                 raise self._taken() from error
             raise
+
+    def _wait_for_more(self, safe: int) -> int:
+        """How much the server has, once that is more than is known. Raises grpc.RpcError."""
+        request = pb.GetObjectRequest(name=self._name)
+        while True:
+            committed: int = self._caller.images("GetObject", request, pb.Object).committed_size
+            if committed > safe:
+                return committed
+            time.sleep(_ASK_AGAIN_S)
 
     def _apply(self, output: pb.Output) -> pb.Object:
         request = pb.ApplyRequest(
