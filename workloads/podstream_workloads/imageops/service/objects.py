@@ -278,7 +278,7 @@ def finish(stored: StoredObject, *, sha256: bytes) -> None:
     """Complete an upload; the same again changes nothing.
 
     Raises:
-        CallError: bytes are missing, or the checksum is another; the latter begins it anew.
+        CallError: bytes are missing, or the checksum is another; the object stays as it is.
     """
     if stored.committed != stored.size:
         raise CallError(
