@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import grpc
 import numpy as np
 import pytest
 
+from imageops import hostile
 from imageops.server import LIMITS, Images, Running, noise
 from imageops.test_images import upload
 from podstream_workloads.imageops.cli import options
@@ -418,10 +420,16 @@ def test_serve_serves_until_it_is_told_to_end(photo: Path, tmp_path: Path) -> No
             )
             assert (taken.returncode, taken.stdout) == (Exit.FILES, "")
             assert "cannot serve on localhost port" in taken.stderr
+            packed = zlib.compress(bytes(12 * (1 + 3 * 20)))
+            damaged = tmp_path / "damaged.png"
+            damaged.write_bytes(hostile.png(20, 12, data=packed[:-8] + bytes(8)))
+            arguments = ["--port", found[1], "--input", str(damaged), "--apply", "gray"]
+            assert main([*arguments, "--output", str(tmp_path / "o.png")]) == Exit.REFUSED
             server.send_signal(signal.SIGTERM)
-            out, _ = server.communicate(timeout=20)
+            out, err = server.communicate(timeout=20)
         finally:
             server.kill()
     assert server.returncode == 0
     assert '"calls": 1' in out
     assert '"mean": 1' in out
+    assert "libpng" not in err, "what decoders print would let anybody fill the log"

@@ -69,6 +69,7 @@ def main() -> int:
     cv2.setNumThreads(1)
     channel = socket.socket(fileno=launch.socket_fd)
     _warm_up()
+    _silence_decoders()
     is_confined = _confine(launch)
     channel.send(b"confined" if is_confined else b"ready")
     while True:
@@ -195,6 +196,16 @@ def _warm_up() -> None:
         decode(file, header=header, keep_depth=False)
     # The ways to fail load code as well.
     cv2.imdecode(np.zeros(64, np.uint8), cv2.IMREAD_COLOR)
+
+
+def _silence_decoders() -> None:
+    """Drop what decoders print about damaged pictures: whoever sends them must not fill the log.
+
+    The refusal of the call says what is wrong, and how a worker ended tells its parent.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stderr.fileno())
+    os.close(nowhere)
 
 
 def _confine(launch: WorkerLaunch) -> bool:
