@@ -35,6 +35,7 @@ every_pool = pytest.mark.parametrize("path", POOLS, ids=lambda path: path.stem)
 def test_there_is_a_sample_per_use() -> None:
     assert {path.stem for path in SAMPLES} == {
         "circle",
+        "circle-accuracy",
         "circle-compat",
         "circle-hough",
         "circle-own-client",
