@@ -1,4 +1,4 @@
-"""Every sample runs as a local process, played as its comments say."""
+"""Every sample with a circle runs as a local process, played as its comments say."""
 
 import json
 import re
@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = sorted(
     path
     for path in (ROOT / "crds/samples").glob("*.yaml")
-    if yaml.safe_load(path.read_text())["kind"] == "StreamSession"
+    if (body := yaml.safe_load(path.read_text()))["kind"] == "StreamSession"
+    and "circle" in body["spec"]
 )
 BIN = Path(sys.executable).parent
 
