@@ -1,19 +1,20 @@
 """`python -m agent.echo_client --url URL ...`: offers, says how it was answered, stays or leaves.
 
-`--min-dist 4096` makes it fail at once.
+A spec (`PODSTREAM_CLIENT_SPEC`, as in a client's pod) with `minDist` 4096 makes it fail at once.
 """
 
 import argparse
+import json
 import os
 import sys
 import time
 import urllib.request
 
 parser = argparse.ArgumentParser()
-for flag in ("--url", "--estimator", "--dp", "--min-dist"):
-    parser.add_argument(flag, required=True)
+parser.add_argument("--url", required=True)
 arguments = parser.parse_args()
-if arguments.min_dist == "4096":
+spec = json.loads(os.environ["PODSTREAM_CLIENT_SPEC"])
+if spec["estimator"]["minDist"] == 4096:
     sys.exit(7)
 request = urllib.request.Request(
     arguments.url,
