@@ -48,7 +48,9 @@ REFUSED = [
     ),
     pytest.param(with_circle(ball={"speed": 101}), "less than or equal to 100", id="speed"),
     pytest.param(
-        with_circle(estimator={"method": "Guess"}), 'supported values: "Moments"', id="estimator"
+        with_circle(estimator={"method": "Guess"}),
+        'supported values: "DiscFit", "Hough", "Moments"',
+        id="estimator",
     ),
     pytest.param(with_circle(estimator={"dp": 0.5}), "greater than or equal to 1", id="dp"),
     pytest.param(with_circle(widht=640), 'unknown field "spec.circle.widht"', id="typing-error"),

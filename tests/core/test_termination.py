@@ -72,6 +72,8 @@ def largest_state(message: str) -> AgentState:
                 frames_scored=BIG_COUNT,
                 frames_unmatched=BIG_COUNT,
                 frames_missed=BIG_COUNT,
+                codes_agreed=BIG_COUNT,
+                codes_differed=BIG_COUNT,
                 loss_ratio=-BIG_FLOAT,
                 rmse_px=-BIG_FLOAT,
                 rmse_euclidean_px=-BIG_FLOAT,

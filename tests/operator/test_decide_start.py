@@ -9,6 +9,7 @@ import pytest
 from fakes.deciding import (
     READY,
     SILENCE,
+    ready_session,
     run,
     status_of,
 )
@@ -32,6 +33,7 @@ from podstream_core.api import (
 from podstream_operator.decide import (
     ContactAgent,
     CreatePod,
+    DeletePod,
     EnsureSecret,
     Plan,
 )
@@ -255,3 +257,21 @@ def test_trouble_that_is_over_is_taken_back() -> None:
 def test_secret_is_looked_after(memory: Memory, checks: bool) -> None:
     plan = run(make_session(), pods=(make_pod(),), memory=memory)
     assert [type(action) for action in plan.actions] == ([EnsureSecret] if checks else [])
+
+
+def test_of_two_pods_that_were_taken_everybody_keeps_the_same() -> None:
+    """As when two operators both believed to lead for a moment, and each wrote its own pod down."""
+    mine = running_pod(uid=POD_UID, name="media-1", restart=0)
+    other = running_pod(uid=POD_UID[:-1] + "2", name="media-2", restart=0)
+    for session in (make_session(), ready_session()):
+        for pods in ((mine, other), (other, mine)):
+            plan = run(session, pods=pods, agent=READY, memory=knows_pod(secret_checked_at=at(2)))
+            assert DeletePod(other) in plan.actions
+            assert DeletePod(mine) not in plan.actions
+
+
+def test_pod_of_a_former_try_is_not_surplus() -> None:
+    gone = make_pod(name="media-1", restart=0, gone=True)
+    pods = (running_pod(uid="90d00000-0000-4000-8000-000000000002", restart=0), gone)
+    plan = run(make_session(), pods=pods, memory=make_memory())
+    assert not [action for action in plan.actions if isinstance(action, DeletePod)]

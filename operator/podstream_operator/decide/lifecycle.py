@@ -18,9 +18,9 @@ from podstream_core.api import (
 from podstream_operator.decide.client import client_actions, client_trouble
 from podstream_operator.decide.dialling import dial_delay_s
 from podstream_operator.decide.loss import DELETION_MARGIN, PodEnd, pod_end
-from podstream_operator.decide.placement import current_pod, restarts_of
+from podstream_operator.decide.placement import current_pod, restarts_of, surplus_pods
 from podstream_operator.decide.placing import REJECTION_RETRY_S, Placing, place
-from podstream_operator.decide.plan import Action, ContactAgent, DrainAgent, Plan
+from podstream_operator.decide.plan import Action, ContactAgent, DeletePod, DrainAgent, Plan
 from podstream_operator.decide.retention import decide_retention
 from podstream_operator.decide.secret import secret_actions
 from podstream_operator.decide.startup import (
@@ -117,6 +117,11 @@ class _Step:
             )
         ]
         actions += self.placing.actions
+        if self.pod is not None:
+            others = surplus_pods(
+                self.session, pods=self.observed.pods, current=self.pod, restarts=self.restarts
+            )
+            actions += map(DeletePod, others)
         if self.pod is not None and self.pod.ip and self.agent is None:
             # What a router has assigned is only asked: another assignment would be refused.
             own = expected_assignment(self.session, self.pod) == self.session.metadata.uid
