@@ -50,6 +50,18 @@ class Pool:
             timeout_s=timeout_s,
         )
 
+    def filled(self, count: int, *, timeout_s: float = 60) -> None:
+        """Wait until so many pods are idle and the kubelet, too, has found them ready.
+
+        An agent takes a session up to two seconds earlier; who gets its pod then has waited for it.
+        """
+        self.wait(warm=count, timeout_s=timeout_s)
+        kube.until(
+            lambda: sum(_is_ready(pod) for pod in self.pods()) >= count,
+            what=f"{count} ready pods of pool {self.name}",
+            timeout_s=timeout_s,
+        )
+
     def patch(self, spec: dict[str, Any]) -> None:
         body = json.dumps({"spec": spec})
         kube.kubectl("patch", "strp", self.name, "--type=merge", f"--patch={body}")
@@ -103,3 +115,8 @@ def pool(**spec: Any) -> Iterator[Pool]:
     finally:
         kube.delete("strp", made.name)
         kube.kubectl("delete", "strs", "-l", f"podstream.dev/pool={made.name}")
+
+
+def _is_ready(pod: dict[str, Any]) -> bool:
+    conditions = pod["status"].get("conditions", [])
+    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)

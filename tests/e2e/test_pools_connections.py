@@ -64,7 +64,7 @@ def test_six_connections_end_on_six_pods_and_are_scored_each_on_its_own() -> Non
     template = {"circle": circle(frames=45, fps=15), "lingerSeconds": 0}
     offsets = [10 * number for number in range(1, 7)]
     with pool(warm=3, max=6, template=template) as made, ExitStack() as stack:
-        made.wait(warm=3)
+        made.filled(3)
         clients = [
             stack.enter_context(made.playing("--offset", f"{offset},0", "--connect-timeout", "90"))
             for offset in offsets
