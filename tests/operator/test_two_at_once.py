@@ -38,6 +38,10 @@ async def tell(operators: tuple[Operator, Operator], session: str) -> None:
                 assert response.status in (202, 404)
 
 
+def _pods_on_record(world: World, sessions: list[str]) -> set[str]:
+    return {world.status(name)["pod"]["uid"] for name in sessions}
+
+
 def _pods_of_sessions(world: World) -> set[str]:
     return {
         pod["metadata"]["uid"]
@@ -93,11 +97,12 @@ async def test_sessions_of_a_pool_share_no_pod() -> None:
             await world.apply(name, **POOLED)
         for name in sessions:
             await world.reach("Ready", name)
-        uids = {world.status(name)["pod"]["uid"] for name in sessions}
-        assert len(uids) == 4
+        assert len(_pods_on_record(world, sessions)) == 4
         assert all(len(agent.assignments) <= 1 for agent in world.agents.values())
         # Each may have taken another pod for the same session: the one that lost is removed.
-        await eventually(lambda: _pods_of_sessions(world) == uids)
+        await eventually(lambda: _pods_of_sessions(world) == _pods_on_record(world, sessions))
+        assert len(_pods_of_sessions(world)) == 4
+        assert {world.status(name)["phase"] for name in sessions} == {"Ready"}
         for name in sessions:
             await tell(operators, name)
         created = len([item for item in world.api.writes_of("pods") if item.method == "POST"])
