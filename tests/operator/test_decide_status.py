@@ -221,6 +221,8 @@ def test_client_that_comes_and_goes_makes_a_write_a_second_at_most() -> None:
     assert soon.requeue_after_s == pytest.approx(0.6)
     later = run(session, pods=(running_pod(),), agent=READY, memory=kept, now=at(3))
     assert status_of(later).phase is Phase.READY
+    set_back = run(session, pods=(running_pod(),), agent=READY, memory=kept, now=at(-0.5))
+    assert status_of(set_back).phase is Phase.READY
 
 
 def test_first_client_is_written_at_once() -> None:

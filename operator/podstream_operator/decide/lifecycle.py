@@ -281,9 +281,10 @@ class _Step:
             return 0.0
         if (before.status == "True") is connected or self.previous.timeline.connected_at is None:
             return 0.0
-        return max(
-            (before.last_transition_time + CONNECTED_SETTLES - self.now).total_seconds(), 0.0
-        )
+        age = self.now - before.last_transition_time
+        # A time that lies ahead is that of a clock that has been set back since.
+        is_recent = timedelta(0) <= age < CONNECTED_SETTLES
+        return (CONNECTED_SETTLES - age).total_seconds() if is_recent else 0.0
 
     def _may_create_client(self) -> bool:
         rejection = self.memory.client_rejection
