@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -43,6 +44,9 @@ from podstream_workloads.agent.tokens import TokenReader, check_assignable
 from podstream_workloads.agent.workload import MediaAddress
 
 logger = logging.getLogger(__name__)
+
+RETIRED_LINGER_S: Final = 1.0
+"""A router's view of the pods is at most about this old."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +109,15 @@ class Agent:
 
     @property
     def linger_s(self) -> float:
-        """How long a completed session's artefacts stay available."""
-        if self._assignment is None or self._phase is not AgentPhase.COMPLETED:
+        """How long the ports stay open after the end.
+
+        A completed session's artefacts stay available; a retired pod still refuses the routers
+        that took it for idle a moment ago, which would else see their request break off.
+        """
+        if self._phase is not AgentPhase.COMPLETED:
             return 0.0
+        if self._assignment is None:
+            return RETIRED_LINGER_S
         return float(self._assignment.spec.linger_seconds)
 
     @property

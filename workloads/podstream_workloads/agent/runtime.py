@@ -1,7 +1,7 @@
 """Puts the agent together and runs it to its end.
 
 Shutdown, in order: connections end and workloads drain (at most 4 s), the record is written, a
-completed session lingers for its artefacts, children end (at most 1 s), ports close. After SIGTERM
+completed session or a retired pod lingers, children end (at most 1 s), ports close. After SIGTERM
 nothing lingers: all of it fits into the pod's grace of 10 s.
 """
 
@@ -178,7 +178,7 @@ async def _wait_for_end(agent: Agent, stop: asyncio.Event) -> None:
             await agent.drain(DRAIN_ORDER)
         linger_s = agent.linger_s
         if linger_s and not stop.is_set():
-            logger.info("session completed; artefacts stay available", extra={"seconds": linger_s})
+            logger.info("ended; ports stay open", extra={"seconds": linger_s})
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(linger_s):
                     await stop.wait()
