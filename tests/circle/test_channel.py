@@ -19,6 +19,16 @@ from podstream_workloads.circle.channel import Estimate, format_estimate, parse_
             Estimate((40.125, 41.5), 3000, 7, 65_535),
             id="with the code in the picture",
         ),
+        pytest.param(
+            "40.125\t41.5\t3000\t7\t~1250",
+            Estimate((40.125, 41.5), 3000, 7, job_s=0.00125),
+            id="with the time it took",
+        ),
+        pytest.param(
+            "-\t-\t3000\t7\t#5\t~999999999",
+            Estimate(None, 3000, 7, 5, 999.999999),
+            id="with all there is",
+        ),
     ],
 )
 def test_estimates_are_read(text: str, estimate: Estimate) -> None:
@@ -39,6 +49,9 @@ def test_estimates_are_read(text: str, estimate: Estimate) -> None:
         "1\t2\t3\t4\t5",
         "1\t2\t3\t4\t#65536",
         "1\t2\t3\t4\t#",
+        "1\t2\t3\t4\t~",
+        "1\t2\t3\t4\t~5\t#6",
+        "1\t2\t3\t4\t~1234567890",
         "nan\t2\t3",
         "inf\t2\t3",
         "1e9\t2\t3",

@@ -1,10 +1,8 @@
 """The workload plays real clients over loopback: real RTP, real DTLS, real data channels."""
 
 import asyncio
-import contextlib
 import socket
-import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,153 +10,32 @@ import numpy as np
 import pytest
 from av import VideoFrame
 
-from podstream_core.agentapi import Protocol, SessionRef
-from podstream_core.api import Circle, CircleResults, Codec, SessionSpec
-from podstream_core.ports import MEDIA_PORT_COUNT, MEDIA_PORT_FIRST
+from circle.players import Context, Direct, figures_of, play, playing, spec
+from podstream_core.api import Circle, Codec, SessionSpec
+from podstream_core.ports import MEDIA_PORT_FIRST
 from podstream_workloads.agent import (
     BadOffer,
-    Connection,
-    MediaAddress,
     SpecRejected,
     UnsupportedOffer,
-    WorkloadContext,
 )
 from podstream_workloads.circle.workload import CircleWorkload
 from podstream_workloads.client.estimators import (
     BallEstimator,
-    DiscFitEstimator,
     MomentsEstimator,
     Point,
 )
 from podstream_workloads.client.options import parse
 from podstream_workloads.client.player import Player
 from podstream_workloads.client.summary import Summary
-from podstream_workloads.client.whep import SignallingClient
-from podstream_workloads.media import aiortc_private
 
 pytestmark = pytest.mark.media
-
-
-class Context(WorkloadContext):
-    """Notes what the workload reports."""
-
-    def __init__(self, folder: Path) -> None:
-        uid = str(uuid.uuid4())
-        self.session = SessionRef(namespace="default", name="ball", uid=uid)
-        self.media = MediaAddress(
-            pod_uid=uid,
-            host="127.0.0.1",
-            first_port=MEDIA_PORT_FIRST,
-            port_count=MEDIA_PORT_COUNT,
-        )
-        self.artefact_dir = folder
-        self.finished = asyncio.Event()
-        self.changed = asyncio.Event()
-        self.is_ready = False
-        self.had_first_frame = False
-        self.came: list[str] = []
-        self.went: list[str] = []
-
-    def ready(self) -> None:
-        self.is_ready = True
-
-    def established(self, connection_id: str) -> None:
-        self.came.append(connection_id)
-
-    def lost(self, connection_id: str, *, reason: str = "") -> None:
-        self.went.append(reason)
-        self.finished.set()
-
-    def first_frame(self) -> None:
-        self.had_first_frame = True
-
-    def results_changed(self) -> None:
-        self.changed.set()
-
-    async def missed(self, frames: int, *, of: CircleWorkload) -> None:
-        """Wait until the client has reported so many frames without a ball."""
-        while (await _figures(of)).frames_missed < frames:
-            self.changed.clear()
-            await self.changed.wait()
-
-    def done(self) -> None:
-        self.finished.set()
-
-    def fail(self, reason: str, message: str) -> None:
-        raise AssertionError(f"{reason}: {message}")
-
-
-class Direct(SignallingClient):
-    """Hands the offer to the workload without HTTP."""
-
-    def __init__(self, workload: CircleWorkload) -> None:
-        self._workload = workload
-
-    async def exchange(self, offer_sdp: str, *, timeout_s: float) -> str:
-        connection = Connection(id=uuid.uuid4().hex, role="player", protocol=Protocol.WHEP)
-        return await self._workload.connect_whep(connection, offer_sdp=offer_sdp)
-
-    async def leave(self) -> None: ...
-
-
-def _spec(frames: int = 40, **circle: object) -> SessionSpec:
-    small = {"width": 320, "height": 240, "fps": 30, "frames": frames, **circle}
-    return SessionSpec(circle=Circle.from_body(small))
-
-
-@contextlib.asynccontextmanager
-async def _playing(
-    spec: SessionSpec, folder: Path
-) -> AsyncIterator[tuple[CircleWorkload, Context]]:
-    workload, context = CircleWorkload(), Context(folder)
-    await workload.configure(spec, context)
-    try:
-        yield workload, context
-    finally:
-        await workload.drain()
-
-
-async def _play(
-    spec: SessionSpec,
-    folder: Path,
-    *flags: str,
-    estimator: BallEstimator | None = None,
-) -> CircleResults:
-    """One session with the own client until the workload is done."""
-    with ThreadPoolExecutor(1) as pool:
-        async with _playing(spec, folder) as (workload, context):
-            player = Player(
-                parse(["--url", "http://unused", *flags], environment={}),
-                signalling=Direct(workload),
-                estimator=estimator or DiscFitEstimator(),
-                pool=pool,
-                summary=Summary(),
-            )
-            playing = asyncio.create_task(player.play(connect_timeout_s=5))
-            try:
-                async with asyncio.timeout(20):
-                    await context.finished.wait()
-                await workload.drain()
-                assert await playing is True
-            finally:
-                playing.cancel()
-                await player.close()
-            assert context.had_first_frame
-            figures = (await workload.results()).figures
-            assert isinstance(figures, CircleResults)
-            return figures
-
-
-@pytest.fixture(autouse=True)
-def _marker_release() -> None:
-    aiortc_private.install_marker_release()
 
 
 @pytest.mark.parametrize("codec", list(Codec))
 async def test_an_honest_client_is_scored_near_the_codecs_bound(
     codec: Codec, tmp_path: Path
 ) -> None:
-    results = await _play(_spec(codec=codec.value), tmp_path)
+    results = await play(spec(codec=codec.value), tmp_path)
     assert results.codec is codec
     assert results.frames_scored == 40
     assert results.frames_unmatched == 0
@@ -169,7 +46,7 @@ async def test_an_honest_client_is_scored_near_the_codecs_bound(
 
 
 async def test_a_known_offset_is_scored_with_exactly_that_offset(tmp_path: Path) -> None:
-    results = await _play(_spec(), tmp_path, "--offset", "3,4")
+    results = await play(spec(), tmp_path, "--offset", "3,4")
     assert results.rmse_px == pytest.approx(3.54, abs=0.5)
     assert results.rmse_euclidean_px == pytest.approx(5.0, abs=0.5)
 
@@ -184,7 +61,7 @@ async def test_a_known_offset_is_scored_with_exactly_that_offset(tmp_path: Path)
 async def test_frames_are_matched_however_the_client_starts(
     flags: list[str], tmp_path: Path
 ) -> None:
-    results = await _play(_spec(), tmp_path, *flags)
+    results = await play(spec(), tmp_path, *flags)
     assert results.frames_unmatched == 0
     assert results.rmse_px is not None
     assert results.rmse_px < 1
@@ -194,8 +71,8 @@ async def test_frames_are_matched_however_the_client_starts(
 async def test_the_number_in_the_picture_names_the_frame_that_its_timestamp_names(
     codec: Codec, tmp_path: Path
 ) -> None:
-    spec = _spec(codec=codec.value, frameCode=True)
-    results = await _play(spec, tmp_path, "--frame-code", "--join-late", "1.2")
+    coded = spec(codec=codec.value, frameCode=True)
+    results = await play(coded, tmp_path, "--frame-code", "--join-late", "1.2")
     assert results.codes_differed == 0
     assert results.codes_agreed >= results.frames_scored == 40
 
@@ -220,7 +97,7 @@ async def test_another_sessions_ball_scores_badly(tmp_path: Path) -> None:
         x, y = 20 + (x - 20 + 3) % 280, 20 + (y - 20 + 3) % 200
         return x, y
 
-    results = await _play(_spec(frames=60), tmp_path, estimator=_Blind(elsewhere))
+    results = await play(spec(frames=60), tmp_path, estimator=_Blind(elsewhere))
     assert results.rmse_px is not None
     assert results.rmse_px > 20
 
@@ -236,7 +113,7 @@ class _Black(MomentsEstimator):
 
 async def test_black_frames_give_no_score_at_all(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
-        async with _playing(_spec(), tmp_path) as (workload, context):
+        async with playing(spec(), tmp_path) as (workload, context):
             player = Player(
                 parse(["--url", "http://unused"], environment={}),
                 signalling=Direct(workload),
@@ -244,27 +121,21 @@ async def test_black_frames_give_no_score_at_all(tmp_path: Path) -> None:
                 pool=pool,
                 summary=Summary(),
             )
-            playing = asyncio.create_task(player.play(connect_timeout_s=5))
+            play_task = asyncio.create_task(player.play(connect_timeout_s=5))
             try:
                 async with asyncio.timeout(15):
                     await context.missed(20, of=workload)
             finally:
-                playing.cancel()
+                play_task.cancel()
                 await player.close()
-            results = await _figures(workload)
+            results = await figures_of(workload)
             assert (results.frames_scored, results.rmse_px) == (0, None)
             assert context.came
 
 
-async def _figures(workload: CircleWorkload) -> CircleResults:
-    figures = (await workload.results()).figures
-    assert isinstance(figures, CircleResults)
-    return figures
-
-
 async def test_a_client_that_leaves_frees_its_media_port(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
-        async with _playing(_spec(frames=0), tmp_path) as (workload, context):
+        async with playing(spec(frames=0), tmp_path) as (workload, context):
             for turn in range(3):
                 context.finished.clear()
                 player = Player(
@@ -308,7 +179,7 @@ async def test_a_client_that_leaves_frees_its_media_port(tmp_path: Path) -> None
 async def test_offers_that_cannot_be_played_are_refused(
     sdp: str, error: type[Exception], tmp_path: Path
 ) -> None:
-    async with _playing(_spec(), tmp_path) as (workload, _):
+    async with playing(spec(), tmp_path) as (workload, _):
         with pytest.raises(error):
             await Direct(workload).exchange(sdp, timeout_s=1)
 

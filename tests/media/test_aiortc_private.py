@@ -102,8 +102,11 @@ class _NoTransport:
 
     state = "connected"
 
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+
     async def _send_rtp(self, data: bytes) -> None:
-        pass
+        self.sent.append(data)
 
 
 async def _decoded_after_a_late_packet() -> list[int]:
@@ -117,6 +120,65 @@ async def _decoded_after_a_late_packet() -> list[int]:
 @pytest.mark.usefixtures("buffer")
 async def test_a_late_packet_leaves_no_backlog_in_the_receiver() -> None:
     assert await _decoded_after_a_late_packet() == [0, 1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.usefixtures("buffer")
+async def test_what_a_slow_decoder_has_not_seen_is_thrown_away_after_a_second() -> None:
+    transport = _NoTransport()
+    receiver: Any = aiortc.RTCRtpReceiver("video", transport)  # type: ignore[arg-type]
+    receiver._set_rtcp_ssrc(7)
+    decoded = Decoded(receiver)
+    for number in range(31):
+        await decoded.take(number)
+    assert transport.sent == []
+    await decoded.take(31)
+    assert decoded.frames() == []
+    assert [packet[1] for packet in transport.sent] == [206]  # payload-specific feedback: a PLI
+    await decoded.take(32)
+    assert decoded.frames() == []
+
+
+@pytest.mark.usefixtures("buffer")
+async def test_lost_packets_are_asked_for_again_while_they_are_waited_for() -> None:
+    transport = _NoTransport()
+    receiver: Any = aiortc.RTCRtpReceiver("video", transport)  # type: ignore[arg-type]
+    receiver._set_rtcp_ssrc(7)
+    await aiortc_private.ask_again(receiver)
+    decoded = Decoded(receiver)
+    for number in (0, 2, 3):
+        await decoded.take(number)
+    assert aiortc_private.packets_received(receiver) == 3
+    transport.sent.clear()
+    await aiortc_private.ask_again(receiver)
+    await aiortc_private.ask_again(receiver)
+    assert [(packet[1], packet[8:14]) for packet in transport.sent] == [
+        (205, bytes([0, 0, 0, 1, 0, 1])),  # generic NACK: SSRC 1, packet 1
+    ] * 2
+    await decoded.take(1)
+    transport.sent.clear()
+    await aiortc_private.ask_again(receiver)
+    assert transport.sent == []
+
+
+def test_both_ends_can_be_told_how_many_packets_may_be_repeated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    modules: list[Any] = [aiortc.rtcrtpsender, aiortc.rtcrtpreceiver]
+    for module in modules:
+        monkeypatch.setattr(module, "RTP_HISTORY_SIZE", module.RTP_HISTORY_SIZE)
+    assert aiortc_private.HISTORY % modules[0].RTP_HISTORY_SIZE == 0
+    aiortc_private.keep_history()
+    generator = modules[1].NackGenerator()
+    for number in (0, 2, 500):
+        generator.add(_numbered(number))
+    assert 1 in generator.missing
+    sender = modules[0].RTCRtpSender
+    assert "RTP_HISTORY_SIZE" in sender._retransmit.__code__.co_names
+    assert "RTP_HISTORY_SIZE" in sender._run_rtp.__code__.co_names
+
+
+def _numbered(number: int) -> RtpPacket:
+    return RtpPacket(sequence_number=number, timestamp=0, marker=1, payload_type=97)
 
 
 def test_stock_receiver_would_keep_the_frames_back() -> None:

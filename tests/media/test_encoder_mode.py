@@ -46,7 +46,7 @@ def test_key_frames_on_demand_come_at_most_once_a_second_and_none_is_forgotten()
     gate = KeyFrameGate()
     asked = {0, 5, 6, 20, 45, 46, 200}
     keys = [i for i in range(300) if gate.is_due(asked=i in asked, now=i / FPS)]
-    assert keys == [30, 60, 200]
+    assert keys == [30, 60, 120, 180, 210, 270]
 
 
 def test_a_key_frame_of_the_encoders_own_serves_a_demand() -> None:
@@ -54,7 +54,18 @@ def test_a_key_frame_of_the_encoders_own_serves_a_demand() -> None:
     assert not gate.is_due(asked=True, now=0)
     assert not gate.is_due(asked=True, now=0.5)
     gate.made(now=0.9)
-    assert not any(gate.is_due(asked=False, now=1 + i / FPS) for i in range(60))
+    assert not any(gate.is_due(asked=False, now=1 + i / FPS) for i in range(55))
+
+
+def test_key_frames_are_two_seconds_apart_however_few_frames_there_are() -> None:
+    gate = KeyFrameGate()
+    assert [gate.is_due(asked=False, now=i * 0.5) for i in range(10)] == [
+        *([False] * 4),
+        True,
+        *([False] * 3),
+        True,
+        False,
+    ]
 
 
 def test_a_stepped_rate_ignores_small_changes_and_rests_between_big_ones() -> None:

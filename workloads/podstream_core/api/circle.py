@@ -91,7 +91,7 @@ class CircleResults(ApiValue, frozen=True, kw_only=True):
     """Codec that was negotiated."""
     frames_sent: int = 0
     frames_skipped: int = 0
-    """Frames that the clock asked for but the sender was too late for."""
+    """Frames that the asked rate has and that were not sent: too late, or left out on purpose."""
     frames_scored: int = 0
     frames_unmatched: int = 0
     """Estimates whose frame id was never sent, was already scored, or is too old."""

@@ -6,6 +6,8 @@
     - <TAB> - <TAB> pts <TAB> rtpTimestamp       the frame was seen and shows no ball
     ... <TAB> rtpTimestamp <TAB> #number         with the number that is coded in the picture, 0 to
                                                  2^16 - 1 (`spec.circle.frameCode`)
+    ... <TAB> ~microseconds                      with the time that looking at the frame took: the
+                                                 server sends no more frames than are looked at
     ping                                         heartbeat, every 2 s
 
 `pts` counts from the first frame that the client received, so it names a frame only while nothing
@@ -22,8 +24,8 @@ from podstream_workloads.circle.framecode import MODULUS
 LABEL = "RTCchannel"
 HEARTBEAT = "ping"
 _MAX_CHARS = 128
-_CODED_FIELDS = 5
-_CODE = re.compile(r"#\d{1,5}", re.ASCII)
+_EXTRAS = re.compile(r"(?:\t#(?P<code>\d{1,5}))?(?:\t~(?P<job>\d{1,9}))?\Z", re.ASCII)
+_MOST_JOB_US = 999_999_999
 _MAX_COORDINATE = 100_000.0
 
 
@@ -37,18 +39,21 @@ class Estimate:
     rtp_timestamp: int | None
     frame_code: int | None = None
     """What the code in the picture says, where the client read one."""
+    job_s: float | None = None
+    """Seconds that the client spent on this frame, where it says so."""
 
 
 def parse_estimate(message: object) -> Estimate | None:
     """Read a message; `None` where it is no estimate."""
     if not isinstance(message, str) or len(message) > _MAX_CHARS:
         return None
-    fields = message.split("\t")
-    frame_code = None
-    if len(fields) == _CODED_FIELDS and _CODE.fullmatch(fields[4]):
-        frame_code = int(fields.pop()[1:])
-        if frame_code >= MODULUS:
-            return None
+    extras = _EXTRAS.search(message)
+    assert extras is not None, "every part is optional"
+    fields = message[: extras.start()].split("\t")
+    frame_code = None if extras["code"] is None else int(extras["code"])
+    if frame_code is not None and frame_code >= MODULUS:
+        return None
+    job_s = None if extras["job"] is None else int(extras["job"]) / 1e6
     if len(fields) not in (3, 4):
         return None
     try:
@@ -64,7 +69,7 @@ def parse_estimate(message: object) -> Estimate | None:
         return None
     if rtp_timestamp is not None and not 0 <= rtp_timestamp < 1 << 32:
         return None
-    return Estimate(position, pts, rtp_timestamp, frame_code)
+    return Estimate(position, pts, rtp_timestamp, frame_code, job_s)
 
 
 def format_estimate(estimate: Estimate) -> str:
@@ -74,4 +79,6 @@ def format_estimate(estimate: Estimate) -> str:
     tail = "" if estimate.rtp_timestamp is None else f"\t{estimate.rtp_timestamp}"
     if tail and estimate.frame_code is not None:
         tail += f"\t#{estimate.frame_code}"
+    if tail and estimate.job_s is not None:
+        tail += f"\t~{min(round(estimate.job_s * 1e6), _MOST_JOB_US)}"
     return f"{place}\t{estimate.pts}{tail}"

@@ -154,9 +154,13 @@ class Player:
         if estimate is None or self._over:
             return
         self._heard_at = now if self._heard_at is not None else None
+        track = self._stream.track
         truth = self._match(estimate)
+        if estimate.job_s is not None:
+            track.rate.looked(estimate.job_s)
         if truth is not None:
-            self._stream.track.release()
+            track.release()
+            track.rate.answered(now - truth.drawn_at)
         self._events.estimated(estimate, truth, now=now)
 
     def _match(self, estimate: Estimate) -> Truth | None:

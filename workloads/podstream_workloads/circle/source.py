@@ -14,6 +14,7 @@ from podstream_workloads.circle.draw import Canvas
 from podstream_workloads.circle.motion import Motion
 from podstream_workloads.circle.truth import Truth, TruthRing
 from podstream_workloads.media.clock import VIDEO_CLOCK_RATE, FrameClock, pts_of
+from podstream_workloads.media.rate import RateGovernor
 
 _TIME_BASE = Fraction(1, VIDEO_CLOCK_RATE)
 
@@ -22,7 +23,8 @@ class BallTrack(MediaStreamTrack):
     """Frames of one connection.
 
     Frame 0 leaves at once; the clock starts when `release` is called, at once unless `hold_first`.
-    aiortc asks for the next frame when all packets of the last one have left.
+    aiortc asks for the next frame when all packets of the last one have left, so the time between
+    is what encoding and sending took.
     """
 
     kind = "video"
@@ -48,7 +50,10 @@ class BallTrack(MediaStreamTrack):
         self._clock: FrameClock | None = None
         self._released = asyncio.Event()
         self._last_index = -1
+        self._handed_at = 0.0
         self.truth = TruthRing()
+        self.rate = RateGovernor(fps=fps)
+        """How many of the clock's frames are sent."""
         if not hold_first:
             self._released.set()
 
@@ -76,13 +81,15 @@ class BallTrack(MediaStreamTrack):
             raise MediaStreamError
         if self._last_index < 0:
             return self._draw(0, skipped=0)
+        asked_at = time.monotonic()
+        self.rate.sent(asked_at - self._handed_at, now=asked_at)
         if self._clock is None:
             self._on_first_sent()
             await self._released.wait()
             self._redate_first()
             self._clock = FrameClock(fps=self._fps, start=time.monotonic())
             self._clock.next(time.monotonic())
-        due = self._clock.next(time.monotonic())
+        due = self._clock.next(time.monotonic(), rate=self.rate.fps)
         if due.wait_s:
             await asyncio.sleep(due.wait_s)
         self._motion.advance(due.skipped + 1)
@@ -99,7 +106,8 @@ class BallTrack(MediaStreamTrack):
         frame = self._canvas.draw(x, y, number=index if self._is_coded else None)
         frame.pts = pts_of(index, fps=self._fps)
         frame.time_base = _TIME_BASE
-        self.truth.add(Truth(index, x, y, drawn_at=time.monotonic()))
+        self._handed_at = time.monotonic()
+        self.truth.add(Truth(index, x, y, drawn_at=self._handed_at))
         self._last_index = index
         self._on_frame(skipped)
         return frame

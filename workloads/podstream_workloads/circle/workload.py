@@ -76,6 +76,7 @@ class CircleWorkload(Workload):
             raise SpecRejected("spec.circle.estimator: minRadius is more than maxRadius")
         quiet_libraries()
         media = context.media
+        aiortc_private.keep_history()
         use_encoders(_encoder_settings(circle))
         self._pod_ice = aiortc_private.PodIce(
             pod_uid=media.pod_uid, host=media.host, ports=media.ports

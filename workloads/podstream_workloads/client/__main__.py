@@ -50,6 +50,7 @@ async def _run(options: ClientOptions, summary: Summary) -> None:
     """Play until the end, a limit or a signal."""
     quiet_libraries()
     aiortc_private.install_marker_release()
+    aiortc_private.keep_history()
     playing = asyncio.create_task(_play(options, summary))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -6,13 +6,7 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from aiortc import (
-    MediaStreamTrack,
-    RTCConfiguration,
-    RTCPeerConnection,
-    RTCSessionDescription,
-)
-from aiortc.mediastreams import MediaStreamError
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from av import VideoFrame
 
 from podstream_workloads.circle import framecode
@@ -23,7 +17,8 @@ from podstream_workloads.client.options import ClientOptions
 from podstream_workloads.client.summary import Summary
 from podstream_workloads.client.whep import SignallingClient
 from podstream_workloads.media import aiortc_private
-from podstream_workloads.media.latest import BoxClosed, LatestBox
+from podstream_workloads.media.latest import BoxClosed
+from podstream_workloads.media.reception import Reception
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +27,6 @@ _HEARTBEAT_S = 2.0
 _MAX_BUFFERED = 64 * 1024
 _SILENT_S = 5.0
 """An end after so long without a frame is a lost connection."""
-_STALL_S = 0.25
-"""Nothing decoded for so long: ask for a key frame, at most once a second."""
 
 
 class Player:
@@ -53,13 +46,13 @@ class Player:
         self._estimator = estimator
         self._pool = pool
         self._summary = summary
-        self._frames: LatestBox[VideoFrame] = LatestBox()
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._receiver = self._peer.addTransceiver("video", direction="recvonly").receiver
+        self._reception = Reception(self._receiver, on_decoded=self._is_wanted)
+        self._ignored = 0
         self._channel = self._peer.createDataChannel(LABEL, ordered=False, maxRetransmits=0)
         self._connected = asyncio.Event()
         self._over = asyncio.Event()
-        self._decoded_at = 0.0
         self._peer.on("connectionstatechange", self._on_state)
 
     @property
@@ -82,18 +75,16 @@ class Player:
         self._summary.connections += 1
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(self._consume(self._receiver.track)),
+                group.create_task(self._receive()),
                 group.create_task(self._estimate()),
                 group.create_task(self._beat()),
-                group.create_task(self._watch_decoding()),
             ]
             await self._over.wait()
-            self._frames.close()
             for task in tasks:
                 task.cancel()
         # A server that ends a session says so while frames flow; one that is gone is noticed by
         # ICE consent after a silence, and aiortc calls that closed as well.
-        was_silent = time.monotonic() - self._decoded_at > _SILENT_S
+        was_silent = self._reception.silent_s > _SILENT_S
         return self._peer.connectionState != "failed" and not was_silent
 
     async def close(self) -> None:
@@ -127,31 +118,26 @@ class Player:
                 "its answer must be reachable from here (router.media.advertise)"
             )
 
-    async def _consume(self, track: MediaStreamTrack) -> None:
-        """Drain the track into the box; only the newest frame is looked at."""
-        ignore = self._options.drop_first
-        with contextlib.suppress(MediaStreamError):
-            while True:
-                frame = await track.recv()
-                self._decoded_at = time.monotonic()
-                if not isinstance(frame, VideoFrame):
-                    continue
-                self._summary.received += 1
-                if ignore > 0:
-                    ignore -= 1
-                    continue
-                self._frames.put(frame)
+    async def _receive(self) -> None:
+        await self._reception.run()
         self._over.set()
+
+    def _is_wanted(self, _frame: VideoFrame) -> bool:
+        self._summary.received += 1
+        self._ignored += 1
+        return self._ignored > self._options.drop_first
 
     async def _estimate(self) -> None:
         loop = asyncio.get_running_loop()
+        frames = self._reception.frames
         with contextlib.suppress(BoxClosed):
             while True:
-                dropped = self._frames.dropped
-                frame = await self._frames.get()
-                self._summary.dropped += self._frames.dropped - dropped
+                dropped = frames.dropped
+                frame = await frames.get()
+                self._summary.dropped += frames.dropped - dropped
+                begun = time.monotonic()
                 point, code = await loop.run_in_executor(self._pool, self._look, frame)
-                self._send(point, code, pts=frame.pts or 0)
+                self._send(point, code, pts=frame.pts or 0, job_s=time.monotonic() - begun)
                 if 0 < self._options.frames <= self._summary.estimated:
                     self._over.set()
                     return
@@ -161,7 +147,7 @@ class Player:
         code = framecode.read(luma(frame)) if self._options.frame_code else None
         return self._estimator.estimate(frame), code
 
-    def _send(self, point: Point | None, code: int | None, *, pts: int) -> None:
+    def _send(self, point: Point | None, code: int | None, *, pts: int, job_s: float) -> None:
         rtp_timestamp = aiortc_private.receiver_rtp_timestamp(self._receiver, pts)
         if self._channel.readyState != "open" or rtp_timestamp is None:
             return
@@ -173,17 +159,10 @@ class Player:
         else:
             self._summary.estimated += 1
             seen = (point[0] + self._options.offset[0], point[1] + self._options.offset[1])
-        self._channel.send(format_estimate(Estimate(seen, pts, rtp_timestamp, code)))
+        self._channel.send(format_estimate(Estimate(seen, pts, rtp_timestamp, code, job_s)))
 
     async def _beat(self) -> None:
         while True:
             if self._channel.readyState == "open":
                 self._channel.send(HEARTBEAT)
             await asyncio.sleep(_HEARTBEAT_S)
-
-    async def _watch_decoding(self) -> None:
-        while True:
-            await asyncio.sleep(_STALL_S)
-            if time.monotonic() - self._decoded_at > _STALL_S:
-                await aiortc_private.request_key_frame(self._receiver)
-                await asyncio.sleep(1 - _STALL_S)

@@ -1,12 +1,13 @@
 """The private names of aiortc and aioice that podstream uses.
 
 Both libraries are pinned exactly; `tests/media/test_aiortc_private.py` fails when one of the names
-goes or changes its meaning. Nothing outside this module and `takeover`, which follows a peer to a
-new address, may touch a private name of them.
+goes or changes its meaning. Nothing outside this module, `jitter` and `takeover` (which follows a
+peer to a new address) may touch a private name of them.
 
 * The jitter buffer releases a video frame when the next one's first packet arrives, one frame
   interval late, and one frame per packet, so that frames which waited for a late packet leave a
-  standing backlog; `install_marker_release` makes it honour the RTP marker bit and give out all.
+  standing backlog; a hole in it may last for minutes, and its queue for the decoder has no bound.
+  `install_marker_release` puts another one in its place (`jitter`).
 * A frame's RTP timestamp identifies it on both sides, but the public API gives only differences.
 * aiortc makes its own encoders, with options that nobody can set; how it cuts their pictures into
   packets is kept.
@@ -16,6 +17,7 @@ new address, may touch a private name of them.
 
 import asyncio
 import contextlib
+import queue
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,8 +26,8 @@ from typing import Any
 
 import aiortc.codecs.h264
 import aiortc.codecs.vpx
-import aiortc.jitterbuffer
 import aiortc.rtcpeerconnection
+import aiortc.rtcrtpreceiver
 import aiortc.rtcrtpsender
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
@@ -34,49 +36,19 @@ from aiortc.codecs.base import Encoder
 from aiortc.rtcicetransport import RTCIceGatherer
 
 from podstream_core.ufrag import make_ufrag
+from podstream_workloads.media.jitter import MarkerJitterBuffer
 from podstream_workloads.media.takeover import HeardProtocol, TakeoverConnection
 
 _RTP_MODULUS = 1 << 32
 
 
-# -- frames leave the jitter buffer at the marker bit
+# -- frames leave the jitter buffer when they are complete, and are decoded in time
 
+_MOST_UNDECODED = 90_000
+"""Ticks of the video clock (1 s) between the oldest and the newest frame that wait for the decoder.
 
-class _MarkerJitterBuffer(aiortc.jitterbuffer.JitterBuffer):
-    """Releases a video frame as soon as its last packet (marker bit, RFC 3550) is there."""
-
-    def _remove_frame(self, sequence_number: int) -> aiortc.jitterbuffer.JitterFrame | None:
-        if self._is_video and self._origin is not None:
-            frame = self._marked_frame(self._origin)
-            if frame is not None:
-                return frame
-        return super()._remove_frame(sequence_number)
-
-    def _marked_frame(self, origin: int) -> aiortc.jitterbuffer.JitterFrame | None:
-        parts: list[bytes] = []
-        timestamp: int | None = None
-        for count in range(self._capacity):
-            packet: Any = self._packets[(origin + count) % self._capacity]
-            if packet is None or (timestamp is not None and packet.timestamp != timestamp):
-                return None
-            timestamp = packet.timestamp
-            parts.append(packet._data)
-            if packet.marker:
-                self.remove(count + 1)
-                return aiortc.jitterbuffer.JitterFrame(data=b"".join(parts), timestamp=timestamp)
-        return None
-
-    def pop_complete(self) -> tuple[int, aiortc.jitterbuffer.JitterFrame] | None:
-        """Payload type and frame at the origin, where that is complete."""
-        if self._origin is None:
-            return None
-        packet: Any = self._packets[self._origin % self._capacity]
-        if packet is None:
-            return None
-        payload_type: int = packet.payload_type
-        frame = self._marked_frame(self._origin)
-        return None if frame is None else (payload_type, frame)
-
+A hole that was filled may let go of less than half of that at once.
+"""
 
 _stock_handle_rtp_packet = RTCRtpReceiver._handle_rtp_packet
 
@@ -86,23 +58,87 @@ async def _handle_rtp_packet(self: RTCRtpReceiver, packet: Any, arrival_time_ms:
     await _stock_handle_rtp_packet(self, packet, arrival_time_ms=arrival_time_ms)
     private: Any = self
     buffer = private._RTCRtpReceiver__jitter_buffer
+    if not isinstance(buffer, MarkerJitterBuffer):
+        return
+    decoder_queue = private._RTCRtpReceiver__decoder_queue
     while (
-        isinstance(buffer, _MarkerJitterBuffer)
-        and buffer._is_video
-        and private._RTCRtpReceiver__decoder_thread is not None
+        private._RTCRtpReceiver__decoder_thread is not None
         and (popped := buffer.pop_complete()) is not None
     ):
         payload_type, frame = popped
         frame.timestamp = private._RTCRtpReceiver__timestamp_mapper.map(frame.timestamp)
         codec = private._RTCRtpReceiver__codecs[payload_type]
-        private._RTCRtpReceiver__decoder_queue.put((codec, frame))
+        decoder_queue.put((codec, frame))
+    if _is_behind(decoder_queue):
+        # A decoder that is too slow costs pictures, never time: the next one is a key frame.
+        with contextlib.suppress(queue.Empty):
+            while decoder_queue.get_nowait() is not None:
+                pass
+            decoder_queue.put(None)
+        buffer.require_key_frame()
+        await private._send_rtcp_pli(packet.ssrc)
+
+
+def _is_behind(waiting: "queue.Queue[Any]") -> bool:
+    with waiting.mutex:
+        frames = [waiting.queue[0], waiting.queue[-1]] if len(waiting.queue) > 1 else []
+    if None in frames or not frames:
+        return False
+    first, last = (frame.timestamp for _, frame in frames)
+    return bool(last - first > _MOST_UNDECODED)
 
 
 def install_marker_release() -> None:
     """Make every receiver of this process release video frames as soon as they are complete."""
     module: Any = aiortc.rtcrtpreceiver
-    module.JitterBuffer = _MarkerJitterBuffer
+    module.JitterBuffer = MarkerJitterBuffer
     module.RTCRtpReceiver._handle_rtp_packet = _handle_rtp_packet
+
+
+HISTORY = 1024
+"""Packets that can be repeated; aiortc's 128 are two frames of 3840x2160."""
+
+
+def keep_history() -> None:
+    """Let senders of this process repeat, and receivers ask for, the last `HISTORY` packets."""
+    for module in (aiortc.rtcrtpsender, aiortc.rtcrtpreceiver):
+        private: Any = module
+        private.RTP_HISTORY_SIZE = HISTORY
+
+
+async def ask_again(receiver: RTCRtpReceiver) -> None:
+    """Send a NACK (RFC 4585) for the packets that are still waited for.
+
+    aiortc asks when it notices a gap and never again, so that a lost answer is a lost packet.
+    """
+    private: Any = receiver
+    origin = getattr(private._RTCRtpReceiver__jitter_buffer, "origin", None)
+    source = _media_source(private)
+    missing = private._RTCRtpReceiver__nack_generator.missing
+    wanted = sorted(
+        number for number in missing if origin is not None and _is_after(number, origin)
+    )
+    if wanted and source is not None:
+        with contextlib.suppress(ConnectionError):
+            await private._send_rtcp_nack(source, wanted)
+
+
+def packets_received(receiver: RTCRtpReceiver) -> int:
+    """RTP packets so far, repeated ones too."""
+    streams: dict[int, Any] = receiver._RTCRtpReceiver__remote_streams  # type: ignore[attr-defined]
+    return sum(stream.packets_received for stream in streams.values())
+
+
+def _media_source(receiver: Any) -> int | None:
+    """SSRC of the stream that was heard last; a sender listens to no feedback on its repairs."""
+    active: dict[int, Any] = receiver._RTCRtpReceiver__active_ssrc
+    repairs = receiver._RTCRtpReceiver__rtx_ssrc
+    heard = [ssrc for ssrc in active if ssrc not in repairs]
+    return max(heard, key=lambda ssrc: active[ssrc]) if heard else None
+
+
+def _is_after(number: int, origin: int) -> bool:
+    return (number - origin) % (1 << 16) < 1 << 15
 
 
 # -- RTP timestamps
@@ -143,10 +179,10 @@ async def resend_history(sender: RTCRtpSender) -> None:
 async def request_key_frame(receiver: RTCRtpReceiver) -> None:
     """Send a picture loss indication (RFC 4585) for the stream that was heard last."""
     private: Any = receiver
-    active: dict[int, Any] = private._RTCRtpReceiver__active_ssrc
-    if active:
+    source = _media_source(private)
+    if source is not None:
         with contextlib.suppress(ConnectionError):
-            await private._send_rtcp_pli(max(active, key=lambda ssrc: active[ssrc]))
+            await private._send_rtcp_pli(source)
 
 
 def ignore_packets(receiver: RTCRtpReceiver, *, seconds: float) -> None:

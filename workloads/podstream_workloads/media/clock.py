@@ -4,8 +4,10 @@ Frame `n` is due `n / fps` seconds after the start. A sender that was held up go
 that is due now; the presentation times of frames never move, so latency does not grow.
 """
 
+import math
 from dataclasses import dataclass
 
+_ROUNDING = 1e-6
 VIDEO_CLOCK_RATE = 90_000
 """Ticks per second of RTP timestamps for video (RFC 3551)."""
 
@@ -18,7 +20,7 @@ class Due:
     wait_s: float
     """Seconds until it is due; 0 where it is due already."""
     skipped: int
-    """Frames between the last one and this one that were due and never sent."""
+    """Frames between the last one and this one that were due and are not sent."""
 
 
 class FrameClock:
@@ -28,11 +30,17 @@ class FrameClock:
         self._fps = fps
         self._start = start
         self._last = -1
+        self._ideal = -1.0
 
-    def next(self, now: float) -> Due:
-        """The frame after the last one, or a later one where that is overdue by a whole frame."""
+    def next(self, now: float, *, rate: float | None = None) -> Due:
+        """The frame after the last one, or a later one where that is overdue by a whole frame.
+
+        With a rate (frames/s) below the clock's, only so many frames are used, evenly spread.
+        """
         current = int((now - self._start) * self._fps)
-        index = max(self._last + 1, current)
+        ideal = self._ideal + (self._fps / rate if rate and rate < self._fps else 1)
+        index = max(self._last + 1, current, math.ceil(ideal - _ROUNDING))
+        self._ideal = ideal if index - ideal < 1 else index
         skipped = index - self._last - 1
         self._last = index
         return Due(index, max(0.0, self._start + index / self._fps - now), skipped)

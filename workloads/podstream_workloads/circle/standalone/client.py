@@ -47,6 +47,7 @@ class ClientProgram(Program):
     async def run(self) -> int:
         """Play until the server leaves; 1 where the connection fails."""
         aiortc_private.install_marker_release()
+        aiortc_private.keep_history()
         options = self._options
         logger.info("dp %s, minDist %s", options.dp, options.min_dist)
         logger.info("connecting to: %s:%d", options.host, options.port)

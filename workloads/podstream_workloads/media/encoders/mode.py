@@ -9,6 +9,7 @@ _MOST_HOLD_S = 160.0
 _TOLERANCE = 1.2
 """A codec that keeps a rate does so over seconds, not in each one."""
 _KEY_FRAME_S = 1.0
+_MOST_KEY_FRAME_S = 2.0
 
 
 class Mode(Enum):
@@ -68,7 +69,10 @@ class ModeGovernor:
 
 
 class KeyFrameGate:
-    """Key frames on demand, at most one a second; a demand that comes too early is kept."""
+    """Key frames on demand, at most one a second; a demand that comes too early is kept.
+
+    Without any demand there is one every 2 s of the stream, however few its frames are.
+    """
 
     def __init__(self) -> None:
         self._last: float | None = None
@@ -81,7 +85,7 @@ class KeyFrameGate:
             # The first frame of an encoder is one anyway.
             self._last, self._is_wanted = now, False
             return False
-        if not self._is_wanted or now - self._last < _KEY_FRAME_S:
+        if now - self._last < (_KEY_FRAME_S if self._is_wanted else _MOST_KEY_FRAME_S):
             return False
         self._last, self._is_wanted = now, False
         return True
