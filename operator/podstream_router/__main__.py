@@ -12,11 +12,12 @@ from podstream_router.app import Router
 from podstream_router.keys import Keys
 from podstream_router.kube import KubeReader
 from podstream_router.settings import Settings, SettingsError
+from podstream_router.tls import Certificate
 
 logger = logging.getLogger(__name__)
 
 
-async def serve(settings: Settings, keys: Keys) -> None:
+async def serve(settings: Settings, keys: Keys, certificate: Certificate | None) -> None:
     """Run until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -24,7 +25,7 @@ async def serve(settings: Settings, keys: Keys) -> None:
         loop.add_signal_handler(number, stop.set)
     api = await KubeReader.from_environment()
     try:
-        await Router(settings, api=api, keys=keys).run(stop)
+        await Router(settings, api=api, keys=keys, certificate=certificate).run(stop)
     finally:
         await api.close()
 
@@ -37,10 +38,13 @@ def main() -> int:
             level=settings.log_level, fmt=settings.log_format, component="podstream-router"
         )
         keys = Keys.load(settings.keys_dir)
+        certificate = None
+        if settings.tls_dir is not None:
+            certificate = Certificate(settings.tls_dir, required=settings.tls_required)
     except (SettingsError, ValueError) as error:
         sys.stderr.write(f"podstream-router: {error}\n")
         return 2
-    uvloop.run(serve(settings, keys))
+    uvloop.run(serve(settings, keys, certificate))
     return 0
 
 

@@ -42,6 +42,7 @@ from podstream_router.routes import PodRoute, RouteTable
 from podstream_router.settings import ALL_NAMESPACES, Listener, Settings
 from podstream_router.signalling import SignallingListener
 from podstream_router.tcp import TcpListener
+from podstream_router.tls import Certificate
 from podstream_router.watch import ApiReader, Watch, pods_in, pools_in, sessions_in
 from podstream_router.whep import WhepHandlers
 
@@ -59,8 +60,11 @@ class Api(ApiReader, SessionApi, Protocol):
 class Router:
     """All parts of one router process."""
 
-    def __init__(self, settings: Settings, *, api: Api, keys: Keys) -> None:
+    def __init__(
+        self, settings: Settings, *, api: Api, keys: Keys, certificate: Certificate | None = None
+    ) -> None:
         self._settings = settings
+        self._certificate = certificate
         self._draining = False
         limits = settings.limits
         self.metrics = RouterMetrics()
@@ -262,6 +266,7 @@ class Router:
                     open_places=places,
                     namespaces=self._settings.namespaces,
                     client_keys=self._client_keys,
+                    certificate=self._certificate,
                 )
             case "signalling":
                 return SignallingListener(

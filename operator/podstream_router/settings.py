@@ -94,6 +94,10 @@ class Settings:
     )
     bind_address: str = "0.0.0.0"
     """Address of every listening socket; `::` for both families."""
+    tls_dir: Path | None = None
+    """Folder with tls.crt and tls.key: gRPC listeners then take TLS beside cleartext."""
+    tls_required: bool = False
+    """Whether gRPC listeners refuse cleartext."""
     media_port: int = 3478
     """UDP port of all media."""
     media_advertise: tuple[str, ...] = ("127.0.0.1:3478",)
@@ -133,11 +137,14 @@ class Settings:
         log_format = env.text("LOG_FORMAT", "json")
         if log_format not in get_args(LogFormat):
             raise SettingsError(f"PODSTREAM_LOG_FORMAT must be json or text, not {log_format!r}")
+        tls_dir = env.text("TLS_DIR", "")
         return cls(
             namespaces=env.namespaces(),
             keys_dir=Path(env.text("KEYS_DIR", str(defaults.keys_dir))),
             listeners=env.listeners(defaults.listeners),
             bind_address=env.text("BIND_ADDRESS", defaults.bind_address),
+            tls_dir=Path(tls_dir) if tls_dir else None,
+            tls_required=env.flag("TLS_REQUIRED", needs=tls_dir),
             media_port=env.integer("MEDIA_PORT", defaults.media_port, low=0, high=65535),
             media_advertise=env.advertise(defaults.media_advertise),
             operator_url=env.operator_url(),
@@ -191,6 +198,14 @@ class _Environment:
         if not text.isdecimal() or not low <= int(text) <= high:
             raise SettingsError(f"PODSTREAM_{name} must be a number {low}..{high}, not {text!r}")
         return int(text)
+
+    def flag(self, name: str, *, needs: str) -> bool:
+        text = self.text(name, "false")
+        if text not in ("true", "false"):
+            raise SettingsError(f"PODSTREAM_{name} must be true or false, not {text!r}")
+        if text == "true" and not needs:
+            raise SettingsError(f"PODSTREAM_{name} needs a certificate: set PODSTREAM_TLS_DIR")
+        return text == "true"
 
     def namespaces(self) -> tuple[str, ...]:
         names = [name.strip() for name in self.text("WATCH_NAMESPACES", "").split(",")]

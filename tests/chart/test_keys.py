@@ -1,4 +1,4 @@
-"""The installation's keys."""
+"""The installation's keys, and the certificate of its gRPC listeners."""
 
 import base64
 
@@ -45,3 +45,26 @@ def test_helm_test_gets_no_keys() -> None:
     assert "keys" not in {
         item["name"] for item in pods(render("default"))["podstream-test"]["volumes"]
     }
+
+
+def test_a_certificate_is_mounted_where_the_router_reads_it() -> None:
+    manifests = render("default", 'router.tls.secretName="streams-tls"')
+    pod = pods(manifests)["podstream-router"]
+    volumes = {item["name"]: item for item in pod["volumes"]}
+    assert volumes["tls"]["secret"] == {"secretName": "streams-tls", "defaultMode": 0o440}
+    (container,) = pod["containers"]
+    mounts = {item["name"]: item for item in container["volumeMounts"]}
+    assert mounts["tls"] == {"name": "tls", "mountPath": "/etc/podstream/tls", "readOnly": True}
+    env = {item["name"]: item.get("value") for item in container["env"]}
+    assert (env["PODSTREAM_TLS_DIR"], env["PODSTREAM_TLS_REQUIRED"]) == (
+        "/etc/podstream/tls",
+        "false",
+    )
+
+
+def test_without_a_certificate_there_is_no_tls() -> None:
+    for settings in ((), ("router.tls=null",)):  # null: the values of an older release
+        pod = pods(render("default", *settings))["podstream-router"]
+        assert "tls" not in {item["name"] for item in pod["volumes"]}
+        names = {item["name"] for item in pod["containers"][0]["env"]}
+        assert not {name for name in names if "TLS" in name}

@@ -62,6 +62,10 @@ def test_lint_has_no_findings(values: str) -> None:
             ["/router/listeners/0/nodePort"],
             id="node-port",
         ),
+        pytest.param(
+            "router.tls.required=true", ["router.tls.secretName"], id="tls-without-certificate"
+        ),
+        pytest.param('router.tls.secretName="A b"', ["/router/tls/secretName"], id="tls-secret"),
         pytest.param('operator.image.tag="latest"', ["/operator/image/tag"], id="latest"),
         pytest.param('session.image.digest="sha256:12"', ["/session/image/digest"], id="digest"),
         pytest.param(

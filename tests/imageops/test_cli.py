@@ -327,6 +327,22 @@ class TestUsage:
                 ("authorization", "Bearer secret"),
             )
 
+    def test_tls_by_the_systems_certificates_or_by_given_ones(self, tmp_path: Path) -> None:
+        roots = tmp_path / "ca.pem"
+        roots.write_bytes(b"PEM")
+        flags = ["--input", "a.png", "--output", "b.png"]
+        cases: list[tuple[list[str], bool, bytes | None]] = [
+            ([], False, None),
+            (["--tls"], True, None),
+            (["--ca", str(roots)], True, b"PEM"),
+        ]
+        for extra, tls, wanted in cases:
+            found = parse([*flags, *extra], environment={})
+            assert isinstance(found, ClientOptions)
+            assert (found.target.tls, found.target.roots) == (tls, wanted)
+        with pytest.raises(SystemExit):
+            main([*flags, "--ca", str(tmp_path / "none.pem")])
+
     @pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"]])
     def test_the_examples_of_help_are_right(
         self, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]

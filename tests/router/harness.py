@@ -17,6 +17,7 @@ from podstream_router.app import Router
 from podstream_router.keys import Keys
 from podstream_router.routes import PodRoute, PoolRoute, SessionRoute
 from podstream_router.settings import AgentPorts, Limits, Listener, Settings
+from podstream_router.tls import Certificate
 
 PORTS = AgentPorts(control=19440, connect=19441, stream=19442)
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -173,6 +174,7 @@ async def running_router(
     *,
     limits: Limits | None = None,
     installation: tuple[SigningKey, SigningKey] | None = None,
+    certificate: Certificate | None = None,
     **changes: Any,
 ) -> AsyncIterator[Harness]:
     """Run a router on free ports, with the keys of another one where they are given."""
@@ -195,7 +197,7 @@ async def running_router(
     signing, client_key = installation or (SigningKey.generate(), SigningKey.generate())
     keys = Keys(signers=(signing,), client=PublicKeys.of(client_key), client_signer=client_key)
     api = QuietApi()
-    router = Router(settings, api=api, keys=keys)
+    router = Router(settings, api=api, keys=keys, certificate=certificate)
     stop = asyncio.Event()
     running = asyncio.create_task(router.run(stop))
     harness = Harness(router, signing, client_key, stop, api)

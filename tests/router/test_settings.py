@@ -52,6 +52,15 @@ def test_limits_are_read() -> None:
     assert settings.hold_timeout_s == 1.5
 
 
+def test_tls_is_off_until_a_certificate_is_named() -> None:
+    assert (read().tls_dir, read().tls_required) == (None, False)
+    settings = read(TLS_DIR="/etc/podstream/tls", TLS_REQUIRED="true")
+    assert (settings.tls_dir, settings.tls_required) == (Path("/etc/podstream/tls"), True)
+    for variables in ({"TLS_REQUIRED": "true"}, {"TLS_DIR": "/x", "TLS_REQUIRED": "yes"}):
+        with pytest.raises(SettingsError, match="PODSTREAM_TLS_REQUIRED"):
+            read(**variables)
+
+
 def test_sessions_per_namespace_are_unlimited_unless_said() -> None:
     assert read().limits.sessions_per_namespace == 0
     assert read(MAX_SESSIONS_PER_NAMESPACE="40").limits.sessions_per_namespace == 40

@@ -48,6 +48,16 @@
   valueFrom: {fieldRef: {fieldPath: status.podIP}}
 - name: PODSTREAM_LISTENERS
   value: {{ include "podstream.listeners" . | quote }}
+{{- with .Values.router.tls }}
+{{- if .secretName }}
+- name: PODSTREAM_TLS_DIR
+  value: /etc/podstream/tls
+- name: PODSTREAM_TLS_REQUIRED
+  value: {{ .required | quote }}
+{{- else if .required }}
+{{- fail "router.tls.required needs router.tls.secretName: without a certificate no client could connect" }}
+{{- end }}
+{{- end }}
 - name: PODSTREAM_MEDIA_PORT
   value: {{ .Values.router.media.port | quote }}
 - name: PODSTREAM_MEDIA_ADVERTISE

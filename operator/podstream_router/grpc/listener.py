@@ -2,6 +2,8 @@
 
 After that the router reads nothing more: calls, streams, deadlines and flow control are between
 client and pod. A refusal is the answer to the first call, with the gRPC status that says the same.
+
+With a certificate the same port takes TLS: the first byte tells. All else is as in cleartext.
 """
 
 import asyncio
@@ -12,7 +14,7 @@ from contextlib import suppress
 from typing import Final
 
 from podstream_core.agentapi import Protocol
-from podstream_core.splice import Broken, join
+from podstream_core.splice import Broken, has_spoken, join
 from podstream_core.tokens import PublicKeys
 from podstream_router.access import random_holder
 from podstream_router.admission import Places
@@ -21,13 +23,14 @@ from podstream_router.claims import Ticket
 from podstream_router.errors import Refusal
 from podstream_router.grpc.answers import SETTINGS, UNAVAILABLE, refusal_bytes, status_of
 from podstream_router.grpc.naming import target_of
-from podstream_router.grpc.opening import Opening, Request
+from podstream_router.grpc.opening import BadOpening, Opening, Request
 from podstream_router.listening import Bound, Desk, SocketListener
 from podstream_router.logfields import about
 from podstream_router.placement import Seat
 from podstream_router.protocols import require_workload
 from podstream_router.routes import PoolRoute, SessionRoute
 from podstream_router.targets import ListenerTarget, SessionTarget
+from podstream_router.tls import Certificate, plain_side, speaks_tls
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +53,7 @@ class GrpcListener(SocketListener):
         open_places: Places,
         namespaces: Sequence[str],
         client_keys: PublicKeys,
+        certificate: Certificate | None = None,
     ) -> None:
         """Make a listener that is not open yet.
 
@@ -59,19 +63,34 @@ class GrpcListener(SocketListener):
             open_places: connections that it may have open.
             namespaces: where sessions are looked for that metadata names without one.
             client_keys: of tokens in metadata.
+            certificate: for clients that speak TLS; without it there is none.
         """
         super().__init__(name, desk=desk, open_places=open_places)
         self._namespaces = namespaces
         self._client_keys = client_keys
+        self._certificate = certificate
 
     async def connect(self, sock: socket.socket, ticket: Ticket) -> str:
         """Take a client to its pod and pass its bytes; return the result.
 
         Raises:
             Refusal: no pod takes the client, who has been told.
-            BadOpening: it speaks no gRPC.
+            BadOpening, TlsFailed: it speaks no gRPC.
             OSError, TimeoutError: it left, or is too slow.
         """
+        if self._certificate is None:
+            return await self._connect(sock, ticket)
+        async with asyncio.timeout(OPENING_TIMEOUT_S):
+            if not await has_spoken(sock):
+                return "Abandoned"
+        if speaks_tls(sock):
+            async with plain_side(sock, self._certificate.context()) as plain:
+                return await self._connect(plain, ticket)
+        if self._certificate.required:
+            raise BadOpening("cleartext on a port that takes TLS only (router.tls.required)")
+        return await self._connect(sock, ticket)
+
+    async def _connect(self, sock: socket.socket, ticket: Ticket) -> str:
         loop = asyncio.get_running_loop()
         opening = Opening()
         async with asyncio.timeout(OPENING_TIMEOUT_S):

@@ -25,7 +25,11 @@ class Caller:
             # A session has one connection: it is this channel's alone.
             ("grpc.use_local_subchannel_pool", 1),
         ]
-        self._channel = grpc.insecure_channel(target.address, options=options)
+        if target.tls:
+            credentials = grpc.ssl_channel_credentials(target.roots)
+            self._channel = grpc.secure_channel(target.address, credentials, options=options)
+        else:
+            self._channel = grpc.insecure_channel(target.address, options=options)
 
     def close(self) -> None:
         """Close the connection; calls that run end."""

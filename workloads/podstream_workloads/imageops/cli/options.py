@@ -90,6 +90,9 @@ class Target:
     token: str | None
     timeout_s: float
     """For each call."""
+    tls: bool = False
+    roots: bytes | None = None
+    """Certificates that the server's is checked against, PEM; those of the system without them."""
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
@@ -173,11 +176,17 @@ def parse(
             token = given.token_file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         parser.error(f"--token-file: {error}")
+    try:
+        roots = given.ca.read_bytes() if given.ca is not None else None
+    except OSError as error:
+        parser.error(f"--ca: {error}")
     target = Target(
         address=_address(given.host, given.port),
         session=given.session,
         token=token,
         timeout_s=given.timeout,
+        tls=given.tls or roots is not None,
+        roots=roots,
     )
     return ClientOptions(
         target=target,
@@ -240,6 +249,10 @@ def _client_parser() -> argparse.ArgumentParser:
         "--session", type=_session, metavar="NAMESPACE/NAME", help="of the cluster; else the port's"
     )
     calls.add_argument("--token-file", type=Path, help="file with the session's token")
+    calls.add_argument("--tls", action="store_true", help="by TLS; the certificate is checked")
+    calls.add_argument(
+        "--ca", type=Path, metavar="FILE", help="by TLS, checked against this PEM, not the system's"
+    )
     calls.add_argument(
         "--timeout", type=_seconds, default=300.0, help="seconds for each call (300)"
     )

@@ -1,0 +1,86 @@
+"""Owns the certificate that clients see; read anew when its files change.
+
+A mounted Secret changes by one rename of a folder, so certificate and key always fit each other.
+Looking at two files costs microseconds; it is done at each handshake, and no task has to watch.
+"""
+
+import logging
+import ssl
+from pathlib import Path
+from typing import Final
+
+from podstream_router.settings import SettingsError
+
+logger = logging.getLogger(__name__)
+
+CERTIFICATE_FILE: Final = "tls.crt"
+KEY_FILE: Final = "tls.key"
+"""Names of a Secret of type kubernetes.io/tls."""
+ALPN: Final = "h2"
+_CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""For TLS 1.2; HTTP/2 forbids the others (RFC 9113, appendix A)."""
+
+_Stamp = tuple[tuple[int, int, int], ...]
+
+
+class Certificate:
+    """A folder with `tls.crt` and `tls.key`."""
+
+    def __init__(self, folder: Path, *, required: bool = False) -> None:
+        """Read the certificate.
+
+        Args:
+            folder: where the Secret is mounted.
+            required: whether clients have to use TLS; otherwise they may.
+
+        Raises:
+            SettingsError: certificate or key cannot be read, or do not fit each other.
+        """
+        self._folder = folder
+        self.required = required
+        try:
+            self._stamp = self._look()
+            self._context = self._load()
+        except (OSError, ValueError) as error:
+            raise SettingsError(
+                f"PODSTREAM_TLS_DIR={folder}: the certificate cannot be used ({error}); mount a "
+                "Secret of type kubernetes.io/tls there"
+            ) from error
+
+    def context(self) -> ssl.SSLContext:
+        """For the next handshake; the last good certificate where a new one cannot be used."""
+        try:
+            stamp = self._look()
+            if stamp != self._stamp:
+                self._stamp = stamp
+                self._context = self._load()
+                logger.info("TLS certificate read anew", extra={"folder": str(self._folder)})
+        except (OSError, ValueError) as error:
+            # Said once per change: the stamp is taken before the files are read.
+            logger.warning("new TLS certificate cannot be used", extra={"cause": str(error)})
+        return self._context
+
+    def _look(self) -> _Stamp:
+        found = [(self._folder / name).stat() for name in (CERTIFICATE_FILE, KEY_FILE)]
+        return tuple((item.st_ino, item.st_mtime_ns, item.st_size) for item in found)
+
+    def _load(self) -> ssl.SSLContext:
+        """A server's context.
+
+        Raises:
+            OSError: a file cannot be read, or is no certificate or key (`ssl.SSLError`).
+        """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_NO_RENEGOTIATION
+        context.set_ciphers(_CIPHERS)
+        context.set_alpn_protocols([ALPN])
+        context.load_cert_chain(
+            self._folder / CERTIFICATE_FILE, self._folder / KEY_FILE, password=_no_password
+        )
+        return context
+
+
+def _no_password() -> str:
+    """Without this, OpenSSL would ask for the password of an encrypted key on the terminal."""
+    raise ValueError("the key is encrypted")
