@@ -9,7 +9,7 @@ other side back. The end of a direction is passed on as such: TLS's close_notify
 half-close and the other way round (RFC 8446, 6.1). A connection that ends without close_notify,
 as gRPC clients do it, ends the same way: HTTP/2 knows itself where its messages end.
 
-docs/adr/0011 says why this runs in user space.
+docs/adr/0012 says why this runs in user space.
 """
 
 import asyncio
