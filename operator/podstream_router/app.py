@@ -22,6 +22,7 @@ from podstream_router.admission import Places, RateLimit
 from podstream_router.advertise import Advertised
 from podstream_router.agent import AgentClient, Transport
 from podstream_router.claims import Claims, Demand, Recorder, Releases, SessionApi
+from podstream_router.downloads import DownloadHandler
 from podstream_router.errors import PodFailed, TryAgain
 from podstream_router.feeds import PodFeed, PoolFeed, SessionFeed
 from podstream_router.flows import Flow, FlowLimits
@@ -144,6 +145,13 @@ class Router:
         app = build_app(cors_origin=settings.cors_origin)
         self._whep.add_to(app)
         ResultsHandler(routes=self.routes, agent=self._agent, target=self._whep.target).add_to(app)
+        self._streaming = Places(total=limits.connections, per_source=limits.connections_per_source)
+        DownloadHandler(
+            routes=self.routes,
+            agent=self._agent,
+            target=self._whep.target,
+            places=self._streaming,
+        ).add_to(app)
         self._server = HttpServer(app, max_connections=limits.connections)
         admin = build_admin_app(
             watches=self.watches,

@@ -75,6 +75,12 @@ class UnknownConnection(Refusal):
     status, error = 404, "UnknownConnection"
 
 
+class UnknownArtefact(Refusal):
+    """The session has finished no such file."""
+
+    status, error = 404, "UnknownArtefact"
+
+
 class RequestTimeout(Refusal):
     """The client sends its body too slowly."""
 

@@ -39,6 +39,7 @@ DOCUMENTATION: Final = """podstream router
 
 Play a session's stream:    POST   /s/{namespace}/{session}/whep      (WHEP, application/sdp)
 Read a session's results:   GET    /s/{namespace}/{session}/results
+Read a file of them:        GET    /s/{namespace}/{session}/results/{file}
 Play a stream of your own:  POST   /p/{namespace}/{pool}/whep         (a new session of the pool)
 
 Send the session's or the pool's token as 'Authorization: Bearer <token>'. See docs/architecture.md

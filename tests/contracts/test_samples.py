@@ -43,6 +43,7 @@ def test_there_is_a_sample_per_use() -> None:
         "image-ops",
         "pool",
         "stream",
+        "stream-recording",
         "pool-signalling",
         "pool-session",
     }

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -89,6 +90,9 @@ class FakeAgent:
     """So many assignments are accepted without a word."""
     drains: list[dict[str, str]] = field(default_factory=list)
     drain_refusals: deque[tuple[int, str]] = field(default_factory=deque)
+    cut_artefacts: bool = False
+    """Hang up in the middle of each."""
+    artefacts: dict[str, bytes] = field(default_factory=dict)
     streams: list[asyncio.StreamWriter] = field(default_factory=list)
     _runners: list[web.AppRunner] = field(default_factory=list)
     _server: asyncio.Server | None = None
@@ -99,6 +103,7 @@ class FakeAgent:
         connect_app.router.add_post("/whep", self._post)
         connect_app.router.add_delete("/whep/{id}", self._delete)
         control_app.router.add_get("/state", self._state)
+        control_app.router.add_get("/results/{name}", self._artefact)
         control_app.router.add_post("/media-path", self._media_path)
         control_app.router.add_post("/assign", self._assign)
         control_app.router.add_post("/drain", self._drain)
@@ -179,6 +184,25 @@ class FakeAgent:
         except TokenError:
             return _refusal(401, "InvalidToken")
         return self._tell()
+
+    async def _artefact(self, request: web.Request) -> web.StreamResponse:
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        try:
+            self._check(token, TokenType.CONTROL)
+        except TokenError:
+            return _refusal(401, "InvalidToken")
+        content = self.artefacts.get(request.match_info["name"])
+        if content is None:
+            return _refusal(404, "NoSuchArtefact")
+        response = web.StreamResponse(headers={"Podstream-Sha256": sha256(content).hexdigest()})
+        response.content_length = len(content)
+        await response.prepare(request)
+        if self.cut_artefacts:
+            await response.write(content[: len(content) // 2])
+            _hang_up(request)
+        else:
+            await response.write(content)
+        return response
 
     async def _assign(self, request: web.Request) -> web.Response:
         token = (await request.json())["token"]

@@ -1,4 +1,4 @@
-"""Pods of sessions that work through pictures by themselves."""
+"""Pods of sessions that work on volumes: pictures of a batch, recordings."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from fakes.values import START, at, make_memory, make_session
 from podstream_core.api import SessionStatus
 from podstream_operator.decide.timeouts import next_expiry
 from podstream_operator.resources.batch_volumes import batch_volumes
+from podstream_operator.resources.recording_volume import recording_volume
 
 
 def pictures(**batch: Any) -> dict[str, Any]:
@@ -52,3 +53,18 @@ def test_a_batch_waits_for_no_client(spec: dict[str, Any], reason: str) -> None:
     )
     assert found.reason == reason
     assert found.at > START
+
+
+def test_recordings_are_kept_on_their_claim() -> None:
+    volume = {"claimName": "films", "path": "a"}
+    spec = make_session(circle=None, stream={"recording": {"volume": volume}}).spec
+    found = recording_volume(spec)
+    assert found.volumes == [
+        {"name": "recordings", "persistentVolumeClaim": {"claimName": "films"}}
+    ]
+    assert found.mounts == [{"name": "recordings", "mountPath": "/podstream/recordings"}]
+
+
+def test_recordings_without_a_claim_need_no_volume() -> None:
+    spec = make_session(circle=None, stream={"recording": {}}).spec
+    assert recording_volume(spec).volumes == []

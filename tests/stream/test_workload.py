@@ -21,10 +21,11 @@ SIZE = 32 * 24 * 3
 
 @asynccontextmanager
 async def configured(
-    folder: Path, *, width: int = 32, height: int = 24
+    folder: Path, *, width: int = 32, height: int = 24, spec: Stream | None = None
 ) -> AsyncIterator[tuple[StreamWorkload, Context]]:
     workload, context = StreamWorkload(), Context(folder)
-    await workload.configure(SessionSpec(stream=Stream(width=width, height=height)), context)
+    stream = spec or Stream(width=width, height=height)
+    await workload.configure(SessionSpec(stream=stream), context)
     try:
         yield workload, context
     finally:

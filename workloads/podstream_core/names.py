@@ -59,6 +59,9 @@ BATCH_INPUT_PATH: Final = "/podstream/batch/input"
 BATCH_OUTPUT_PATH: Final = "/podstream/batch/output"
 """Where it writes their results."""
 
+RECORDING_PATH: Final = "/podstream/recordings"
+"""Where a session pod finds the volume of spec.stream.recording."""
+
 TERMINATION_MESSAGE_PATH: Final = "/dev/termination-log"
 
 CONNECTION_HEADER: Final = "Podstream-Connection"

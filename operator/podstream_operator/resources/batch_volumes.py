@@ -1,25 +1,20 @@
 """The volumes of a session that works through pictures by itself (`spec.imageOps.batch`)."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from podstream_core import names
 from podstream_core.api import CommonSpec
+from podstream_operator.resources.volumes import PodVolumes
 
 
-@dataclass(frozen=True, slots=True)
-class BatchVolumes:
-    """What the pod needs for its batch; nothing of it without one."""
+def batch_volumes(spec: CommonSpec) -> PodVolumes:
+    """Input read-only, output for writing; whole volumes, the folder is the workload's affair.
 
-    volumes: list[dict[str, Any]]
-    mounts: list[dict[str, Any]]
-
-
-def batch_volumes(spec: CommonSpec) -> BatchVolumes:
-    """Input read-only, output for writing; whole volumes, the folder is the workload's affair."""
+    None without a batch.
+    """
     batch = spec.image_ops.batch if spec.image_ops is not None else None
     if batch is None:
-        return BatchVolumes([], [])
+        return PodVolumes([], [])
     if batch.input.config_map is not None:
         source: dict[str, Any] = {"configMap": {"name": batch.input.config_map}}
     else:
@@ -34,4 +29,4 @@ def batch_volumes(spec: CommonSpec) -> BatchVolumes:
         source = {"persistentVolumeClaim": {"claimName": claim}}
         volumes.append({"name": "batch-output", **source})
         mounts.append({"name": "batch-output", "mountPath": names.BATCH_OUTPUT_PATH})
-    return BatchVolumes(volumes, mounts)
+    return PodVolumes(volumes, mounts)

@@ -15,10 +15,11 @@ from podstream_operator.resources.metadata import (
 )
 from podstream_operator.resources.names import session_pod_name
 from podstream_operator.resources.quantities import merge_resources
+from podstream_operator.resources.recording_volume import recording_volume
 from podstream_operator.resources.shape import pod_shape
 
 SCRATCH_SIZE: Final = "256Mi"
-"""Upper bound of /tmp: artefacts of a session (tables, plots), not recordings."""
+"""Upper bound of /tmp: artefacts of a session (tables, plots, recordings without a volume)."""
 GRACE_PERIOD_S: Final = 10
 """The agent ends its connections and writes the termination message within this."""
 NODE_LOSS_TOLERATION_S: Final = 10
@@ -92,9 +93,9 @@ def pool_label(session: StreamSession) -> dict[str, str]:
 
 def _pod(metadata: dict[str, Any], *, spec: CommonSpec, image: SessionImage) -> dict[str, Any]:
     knobs = spec.pod
-    batch = batch_volumes(spec)
+    own = batch_volumes(spec) + recording_volume(spec)
     # Volumes are written by the group of the images' user; without any nothing has to be owned.
-    group = {"fsGroup": POD_SECURITY["runAsGroup"]} if batch.volumes else {}
+    group = {"fsGroup": POD_SECURITY["runAsGroup"]} if own.volumes else {}
     body: dict[str, Any] = {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": GRACE_PERIOD_S,
@@ -102,10 +103,10 @@ def _pod(metadata: dict[str, Any], *, spec: CommonSpec, image: SessionImage) -> 
         "enableServiceLinks": False,
         "securityContext": {**POD_SECURITY, **group},
         "tolerations": _tolerations(knobs.tolerations),
-        "containers": [_container(spec, image=image)],
+        "containers": [_container(spec, mounts=own.mounts, image=image)],
         "volumes": [
             {"name": "tmp", "emptyDir": {"sizeLimit": SCRATCH_SIZE}},
-            *batch.volumes,
+            *own.volumes,
         ],
     }
     optional: dict[str, Any] = {
@@ -120,7 +121,9 @@ def _pod(metadata: dict[str, Any], *, spec: CommonSpec, image: SessionImage) -> 
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": body}
 
 
-def _container(spec: CommonSpec, *, image: SessionImage) -> dict[str, Any]:
+def _container(
+    spec: CommonSpec, *, mounts: list[dict[str, Any]], image: SessionImage
+) -> dict[str, Any]:
     wanted = spec.pod.resources
     return {
         "name": names.AGENT_CONTAINER,
@@ -165,7 +168,7 @@ def _container(spec: CommonSpec, *, image: SessionImage) -> dict[str, Any]:
         "securityContext": CONTAINER_SECURITY,
         "terminationMessagePath": names.TERMINATION_MESSAGE_PATH,
         "terminationMessagePolicy": "File",
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *batch_volumes(spec).mounts],
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *mounts],
     }
 
 

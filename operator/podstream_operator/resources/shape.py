@@ -7,6 +7,7 @@ from typing import Any, Final
 from podstream_core.api import CommonSpec
 from podstream_operator.resources.batch_volumes import batch_volumes
 from podstream_operator.resources.image import SessionImage
+from podstream_operator.resources.recording_volume import recording_volume
 
 _HASH_CHARS: Final = 16
 
@@ -24,8 +25,8 @@ def pod_shape(spec: CommonSpec, *, image: SessionImage) -> str:
         "publicKeys": image.public_keys,
         "pod": spec.pod.to_body(),
     }
-    batch = batch_volumes(spec).volumes
-    if batch:  # left out otherwise: the digests of other pods stay what they were
-        fixed["volumes"] = batch
+    volumes = (batch_volumes(spec) + recording_volume(spec)).volumes
+    if volumes:  # left out otherwise: the digests of other pods stay what they were
+        fixed["volumes"] = volumes
     text = json.dumps(fixed, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:_HASH_CHARS]

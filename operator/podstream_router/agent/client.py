@@ -5,6 +5,7 @@ Expected answers are values; what the client must be told is a `Refusal`; what m
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from podstream_core.agentapi import (
     SessionRef,
 )
 from podstream_core.tokens import SigningKey, TokenType, pod_audience
+from podstream_router.agent.artefacts import Artefact, open_artefact
 from podstream_router.agent.stream import PodStream, RawStream, open_raw_stream, open_stream
 from podstream_router.agent.transport import Transport, refuse
 from podstream_router.errors import PodFailed, TryAgain
@@ -113,6 +115,10 @@ class AgentClient:
         if reply.status != _OK:
             refuse(reply.status, reply.failure())
         return _read_state(reply.body)
+
+    def open_artefact(self, pod: PodRoute, *, name: str) -> AbstractAsyncContextManager[Artefact]:
+        """Read a finished file; see `agent.artefacts.open_artefact`."""
+        return open_artefact(self._transport, pod, name=name)
 
     async def drain(self, pod: PodRoute, *, reason: str, message: str) -> None:
         """Tell the pod to end its session, with every connection.

@@ -4,7 +4,7 @@ A pod knows the public keys of its creation time. While keys are rotated it may 
 previous one, so a refused token is signed once more with the next key.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -64,7 +64,7 @@ class Transport:
     def __init__(
         self, http: aiohttp.ClientSession, *, signers: Sequence[SigningKey], ports: AgentPorts
     ) -> None:
-        self._http = http
+        self.http = http
         self.signers = signers
         """Keys for pods, the current one first."""
         self.ports = ports
@@ -102,14 +102,21 @@ class Transport:
             TryAgain: the agent does not answer within `timeout_s`.
             PodFailed: the agent does not accept this router, or its answer is too large.
         """
-        url = _url(pod.ip, self.ports.control, path)
+        url = self.control_url(pod, path)
 
         async def call(signer: SigningKey) -> Reply:
-            audience = pod_audience(pod.uid)
-            token = signer.sign(TokenType.CONTROL, audience=audience, subject=CALLER)
+            token = _control_token(signer, pod)
             return await self._call(method, url, token=token, **_json(body), timeout_s=timeout_s)
 
         return await self._with_keys(call)
+
+    def control_url(self, pod: PodRoute, path: str) -> str:
+        """Where a path of the control port is."""
+        return _url(pod.ip, self.ports.control, path)
+
+    def control_tokens(self, pod: PodRoute) -> Iterator[str]:
+        """Tokens for the control port, one per key: the next one is for a pod that refuses."""
+        return (_control_token(signer, pod) for signer in self.signers)
 
     async def with_token_in_body(
         self,
@@ -153,7 +160,7 @@ class Transport:
         sent = {**headers, **({"Authorization": f"Bearer {token}"} if token else {})}
         timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=DIAL_TIMEOUT_S)
         try:
-            async with self._http.request(
+            async with self.http.request(
                 method,
                 url,
                 data=body or None,
@@ -177,6 +184,10 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
     if len(content) > _MAX_ANSWER_BYTES:
         raise PodFailed("the answer of the session's pod is too large")
     return content
+
+
+def _control_token(signer: SigningKey, pod: PodRoute) -> str:
+    return signer.sign(TokenType.CONTROL, audience=pod_audience(pod.uid), subject=CALLER)
 
 
 def connection_token(signer: SigningKey, pod: PodRoute, grant: ConnectionGrant) -> str:

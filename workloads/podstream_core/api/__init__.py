@@ -38,6 +38,15 @@ from podstream_core.api.pool import (
     Template,
     TemplateSpec,
 )
+from podstream_core.api.recording import (
+    SCRATCH_MAX_BYTES,
+    SHOWN_RECORDINGS,
+    Recording,
+    RecordingCodec,
+    RecordingFile,
+    RecordingResults,
+    StopReason,
+)
 from podstream_core.api.session import (
     Access,
     AccessMode,
@@ -67,7 +76,9 @@ from podstream_core.api.status import (
 from podstream_core.api.stream import Stream, StreamResults
 
 __all__ = [
+    "SCRATCH_MAX_BYTES",
     "SHOWN_ITEMS",
+    "SHOWN_RECORDINGS",
     "Access",
     "AccessMode",
     "AccessStatus",
@@ -105,11 +116,16 @@ __all__ = [
     "PoolRef",
     "PoolSpec",
     "PoolStatus",
+    "Recording",
+    "RecordingCodec",
+    "RecordingFile",
+    "RecordingResults",
     "RestartPolicy",
     "Results",
     "SessionKey",
     "SessionSpec",
     "SessionStatus",
+    "StopReason",
     "Stream",
     "StreamPool",
     "StreamResults",

@@ -5,6 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from podstream_core.api.base import ApiValue
+from podstream_core.api.recording import Recording, RecordingFile, RecordingResults
 
 
 class Stream(ApiValue, frozen=True, kw_only=True):
@@ -14,6 +15,8 @@ class Stream(ApiValue, frozen=True, kw_only=True):
     """Pixels of a row; a publisher's raw frames are BGR, 8 bits, without any header."""
     height: Annotated[int, Meta(ge=16, le=4320)] = 480
     """Rows of a frame."""
+    recording: Recording | None = None
+    """Whether and how frames are kept as video files; without it they never are."""
 
 
 class StreamResults(ApiValue, frozen=True, kw_only=True):
@@ -28,3 +31,7 @@ class StreamResults(ApiValue, frozen=True, kw_only=True):
     """Frames that a connection ended in; their bytes are dropped, the next frame starts anew."""
     suspected_width: int | None = None
     """Width that the pictures seem to have where it is not `spec.stream.width`."""
+    recording: RecordingResults | None = None
+    """Set where the spec has a recording."""
+    recordings: list[RecordingFile] = []
+    """The first finished files, in the order in which they were begun."""

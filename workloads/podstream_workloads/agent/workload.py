@@ -96,7 +96,9 @@ class Artefact:
     name: str
     """Letters, digits, dot, dash, underscore; at most 100; unique within the workload."""
     path: Path
-    """Inside `WorkloadContext.artefact_dir`."""
+    """Inside `WorkloadContext.artefact_dir`, or on a volume of the session."""
+    sha256: str | None = None
+    """Hexadecimal, where the workload has it already; otherwise the file is read for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ def main(
         signalling_port=arguments.signalling_port,
         grpc_port=arguments.grpc_port,
         frames_port=arguments.frames_port,
+        artefacts=arguments.artefacts,
         log_level=level,
         log_format="text",
         registry=registry,
@@ -123,6 +124,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         type=int,
         default=DEFAULT_FRAMES_PORT,
         help="raw frames on 127.0.0.1, if the spec names the listener frames (%(default)s)",
+    )
+    parser.add_argument(
+        "--artefacts", type=Path, metavar="DIR", help="keep the session's files (recordings) here"
     )
     parser.add_argument(
         "-v", "--verbose", action="count", default=0, help="log more; twice for debugging"

@@ -6,6 +6,7 @@ the workload itself prints.
 
 import asyncio
 import json
+import shutil
 import sys
 import tempfile
 import uuid
@@ -27,6 +28,7 @@ from podstream_core.tokens import (
     pod_audience,
 )
 from podstream_workloads.agent.agent import Agent
+from podstream_workloads.agent.roster import StoredArtefact
 from podstream_workloads.agent.runtime import BoundPorts, run_agent
 from podstream_workloads.agent.settings import AgentSettings
 from podstream_workloads.local.client_process import ClientProcess
@@ -54,6 +56,8 @@ class RunOptions:
     """TCP port of gRPC, where the spec has image operations; 0: any free one."""
     frames_port: int
     """TCP port of raw frames, where the spec names that listener; 0: any free one."""
+    artefacts: Path | None
+    """Folder for the files that the session finishes; without it they are dropped."""
     log_level: str
     log_format: LogFormat
     registry: Mapping[str, str]
@@ -160,6 +164,8 @@ class LocalRun:
                 following = watchers.create_task(_follow_client(client, agent), name="client")
                 stack.callback(following.cancel)
             await agent.ended.wait()
+            if self._options.artefacts is not None:
+                await asyncio.to_thread(_keep, agent.artefacts(), self._options.artefacts)
             # Nobody fetches artefacts from here, so nothing lingers.
             self._stop.set()
 
@@ -202,6 +208,14 @@ class LocalRun:
                 agent, within_s=spec.idle_timeout_seconds, ready=False
             ):
                 await agent.drain(_failure("IdleTimeout", spec.idle_timeout_seconds))
+
+
+def _keep(artefacts: Sequence[StoredArtefact], folder: Path) -> None:
+    """Copy a session's files before its folder is removed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for artefact in artefacts:
+        shutil.copyfile(artefact.path, folder / artefact.name)
+        say(f"kept        {folder / artefact.name}")
 
 
 def _failure(reason: str, seconds: float) -> Failure:

@@ -1,6 +1,7 @@
 """The stream workload as the agent runs it: one publisher that pushes raw frames."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -19,7 +20,8 @@ from podstream_workloads.agent import (
     WorkloadResults,
 )
 from podstream_workloads.stream.frames import Frame, FrameBuffer
-from podstream_workloads.stream.statistics import Statistics
+from podstream_workloads.stream.pipeline import Pipeline
+from podstream_workloads.stream.publisher import receive
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ class StreamWorkload(Workload):
     def __init__(self) -> None:
         self._context: WorkloadContext | None = None
         self._spec = Stream()
-        self._statistics = Statistics()
+        self._pipeline: Pipeline | None = None
         self._connections: dict[str, asyncio.Task[None]] = {}
         self._told_at = 0.0
 
@@ -44,8 +46,17 @@ class StreamWorkload(Workload):
         """Take the session."""
         if spec.stream is None:
             raise SpecRejected("spec.stream is not set")
+        loop = asyncio.get_running_loop()
+
+        def tell() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+                loop.call_soon_threadsafe(context.results_changed)
+
         self._spec = spec.stream
         self._context = context
+        self._pipeline = Pipeline(
+            spec.stream, session=context.session, scratch=context.artefact_dir, on_change=tell
+        )
         context.ready()
 
     @property
@@ -69,18 +80,22 @@ class StreamWorkload(Workload):
             await asyncio.wait([task])
 
     async def results(self) -> WorkloadResults:
-        """The figures so far."""
-        figures: StreamResults = self._statistics.results()
-        return WorkloadResults(figures)
+        """The figures so far, and the files that are whole."""
+        if self._pipeline is None:
+            return WorkloadResults(StreamResults())
+        return WorkloadResults(self._pipeline.results(), self._pipeline.artefacts())
 
     async def drain(self) -> None:
-        """End all connections."""
+        """End all connections and finish the recording."""
         for connection_id in list(self._connections):
             await self.disconnect(connection_id)
+        if self._pipeline is not None and not await asyncio.to_thread(self._pipeline.close):
+            logger.error("the last file of the recording is not finished in time")
 
     async def _serve(self, connection: Connection, sock: socket.socket) -> None:
-        context = self._context
+        context, pipeline = self._context, self._pipeline
         assert context is not None  # a connection comes after `configure`
+        assert pipeline is not None
         reason = "the publisher left"
         buffer = FrameBuffer(self._spec.width, self._spec.height)
         try:
@@ -89,7 +104,7 @@ class StreamWorkload(Workload):
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else str(error)
         finally:
-            self._statistics.ended(filled=buffer.filled)
+            pipeline.statistics.ended(filled=buffer.filled)
             context.results_changed()
         if buffer.filled:
             logger.warning(
@@ -106,35 +121,26 @@ class StreamWorkload(Workload):
     async def _receive(
         self, connection: Connection, sock: socket.socket, buffer: FrameBuffer
     ) -> None:
-        context = self._context
+        context, pipeline = self._context, self._pipeline
         assert context is not None
+        assert pipeline is not None
         loop = asyncio.get_running_loop()
-        readable = asyncio.Event()
         is_new = True
 
         def frame_came(frame: Frame) -> None:
-            self._statistics.frame(frame, now=loop.time())
-            if self._statistics.frames == 1:
+            pipeline.frame(frame, now=loop.time())
+            if pipeline.statistics.frames == 1:
                 context.first_frame()
             if loop.time() - self._told_at >= _NEWS_S:
                 self._told_at = loop.time()
                 context.results_changed()
 
+        def bytes_came(count: int) -> None:
+            nonlocal is_new
+            pipeline.statistics.received(count)
+            if is_new:
+                context.established(connection.id)
+                is_new = False
+
         sock.setblocking(False)
-        loop.add_reader(sock, readable.set)
-        try:
-            while True:
-                await readable.wait()
-                readable.clear()
-                try:
-                    count = buffer.receive(sock, on_frame=frame_came)
-                except BlockingIOError:
-                    continue
-                if not count:
-                    return
-                self._statistics.received(count)
-                if is_new:
-                    context.established(connection.id)
-                    is_new = False
-        finally:
-            loop.remove_reader(sock)
+        await receive(sock, buffer, on_bytes=bytes_came, on_frame=frame_came)

@@ -87,9 +87,7 @@ class _Digests:
             return None
         try:
             stat = artefact.path.stat()
-            key = (str(artefact.path), stat.st_size, stat.st_mtime_ns)
-            if key not in self._known:
-                self._known[key] = await asyncio.to_thread(_sha256, artefact.path)
+            sha256 = artefact.sha256 or await self._read(artefact.path, stat)
         except OSError as error:
             logger.error("artefact %s cannot be read: %s", artefact.name, error)
             return None
@@ -97,8 +95,14 @@ class _Digests:
             name=artefact.name,
             path=str(artefact.path),
             size=stat.st_size,
-            sha256=self._known[key],
+            sha256=sha256,
         )
+
+    async def _read(self, path: Path, stat: os.stat_result) -> str:
+        key = (str(path), stat.st_size, stat.st_mtime_ns)
+        if key not in self._known:
+            self._known[key] = await asyncio.to_thread(_sha256, path)
+        return self._known[key]
 
 
 def _sha256(path: Path) -> str:

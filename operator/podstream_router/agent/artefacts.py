@@ -1,0 +1,84 @@
+"""Reads a finished file of a session from its pod, piece by piece."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+import aiohttp
+import msgspec
+
+from podstream_core.agentapi import ErrorBody
+from podstream_router.agent.transport import DIAL_TIMEOUT_S, KeysUnknown, Transport, cause_of
+from podstream_router.errors import PodFailed, TryAgain, UnknownArtefact
+from podstream_router.routes import PodRoute
+
+TIMEOUT_S: Final = 600.0
+"""For a whole file, as the agent allows."""
+CHUNK_BYTES: Final = 128 * 1024
+_OK: Final = 200
+_UNAUTHORIZED: Final = 401
+_NOT_FOUND: Final = 404
+_MAX_REFUSAL_BYTES: Final = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """A file that is being read."""
+
+    size: int
+    """Bytes."""
+    sha256: str
+    chunks: AsyncIterator[bytes]
+    """Exactly `size` bytes; raises `TryAgain` where the pod goes away before."""
+
+
+@asynccontextmanager
+async def open_artefact(
+    transport: Transport, pod: PodRoute, *, name: str
+) -> AsyncIterator[Artefact]:
+    """Ask for a file; what it holds is read while the block runs.
+
+    Raises:
+        TryAgain: the agent does not answer.
+        UnknownArtefact: it has no such file.
+        PodFailed: it does not accept this router, or does not keep the contract.
+    """
+    for token in transport.control_tokens(pod):
+        try:
+            async with transport.http.get(
+                transport.control_url(pod, f"/results/{quote(name, safe='')}"),
+                headers={"Authorization": f"Bearer {token}"},
+                timeout=aiohttp.ClientTimeout(total=TIMEOUT_S, sock_connect=DIAL_TIMEOUT_S),
+                allow_redirects=False,
+            ) as response:
+                if response.status == _UNAUTHORIZED:
+                    continue
+                if response.status != _OK:
+                    await _refuse(response, name)
+                size = response.content_length
+                if size is None:
+                    raise PodFailed("the session's pod sends a file without its size")
+                sha256 = response.headers.get("Podstream-Sha256", "")
+                yield Artefact(size, sha256, _chunks(response))
+                return
+        except (aiohttp.ClientError, OSError) as error:
+            raise TryAgain(f"the pod does not answer: {cause_of(error)}") from error
+    raise KeysUnknown
+
+
+async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+        yield chunk
+
+
+async def _refuse(response: aiohttp.ClientResponse, name: str) -> None:
+    content = await response.content.read(_MAX_REFUSAL_BYTES)
+    if response.status == _NOT_FOUND:
+        raise UnknownArtefact(f"the session has no file {name!r}: its results list what there is")
+    try:
+        said = msgspec.json.decode(content, type=ErrorBody)
+    except msgspec.DecodeError:
+        said = ErrorBody(error="Unknown", message="the pod gave no reason")
+    raise PodFailed(f"the session's pod answered {response.status} {said.error}: {said.message}")

@@ -1,0 +1,90 @@
+"""`GET /s/{namespace}/{session}/results/{file}`: a file that a session has finished.
+
+Recordings, tables and plots lie on the pod's disk; they can be had until the pod has gone, which
+is `lingerSeconds` after the session has completed.
+"""
+
+import logging
+import mimetypes
+from typing import Final
+
+from aiohttp import web
+
+from podstream_router.admission import Places
+from podstream_router.agent import AgentClient
+from podstream_router.errors import Overloaded, SessionEnded, TryAgain
+from podstream_router.http import client_address, preflight
+from podstream_router.logfields import about
+from podstream_router.results import TargetReader
+from podstream_router.routes import RouteTable
+
+logger = logging.getLogger(__name__)
+
+_PATH: Final = "/s/{namespace}/{session}/results/{file:[A-Za-z0-9][A-Za-z0-9._-]{0,199}}"
+_TYPES: Final = {".avi": "video/x-msvideo", ".mp4": "video/mp4"}
+_DEFAULT_TYPE: Final = "application/octet-stream"
+_SAFE_TYPES: Final = ("video/", "image/png", "text/csv", "application/json")
+"""Kinds that a browser shows without running anything."""
+
+
+class DownloadHandler:
+    """Handler of the files' paths."""
+
+    def __init__(
+        self, *, routes: RouteTable, agent: AgentClient, target: TargetReader, places: Places
+    ) -> None:
+        """`places`: downloads that may run at once."""
+        self._routes = routes
+        self._agent = agent
+        self._target = target
+        self._places = places
+
+    def add_to(self, app: web.Application) -> None:
+        """Add the routes."""
+        app.router.add_get(_PATH, self.read, allow_head=False)
+        app.router.add_options(_PATH, preflight)
+
+    async def read(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the file."""
+        session = (await self._target(request)).find()
+        pod = self._routes.pod_for(session)
+        if pod is None:
+            raise SessionEnded("the session has no pod (any more), and files go with their pod")
+        name = request.match_info["file"]
+        with self._places.place(client_address(request)):
+            response: web.StreamResponse | None = None
+            try:
+                async with self._agent.open_artefact(pod, name=name) as artefact:
+                    response = web.StreamResponse(headers=_headers(name, sha256=artefact.sha256))
+                    response.content_type = content_type(name)
+                    response.content_length = artefact.size
+                    await response.prepare(request)
+                    async for chunk in artefact.chunks:
+                        await response.write(chunk)
+            except TryAgain as error:
+                if response is None or not response.prepared:
+                    raise Overloaded(f"{error}: try again") from error
+                fields = about(session.key, pod=pod)
+                logger.info("download broke off", extra={**fields, "cause": str(error)})
+                if request.transport is not None:
+                    request.transport.abort()  # else the client takes a part for the whole
+        return response
+
+
+def content_type(name: str) -> str:
+    """The media type of a file, by its name; nothing that a browser would run."""
+    suffix = name[name.rfind(".") :].lower()
+    found = _TYPES.get(suffix) or mimetypes.guess_type(name)[0] or _DEFAULT_TYPE
+    return found if found.startswith(_SAFE_TYPES) else _DEFAULT_TYPE
+
+
+def _headers(name: str, *, sha256: str) -> dict[str, str]:
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name.partition("-")[2] or name}"',
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "private",
+    }
+    if sha256:
+        headers["ETag"] = f'"{sha256}"'
+        headers["Podstream-Sha256"] = sha256
+    return headers

@@ -1,0 +1,82 @@
+import hashlib
+
+import aiohttp
+import pytest
+
+from podstream_router.downloads import content_type
+from router.harness import Harness, until
+
+FILE = "stream-cam_video.avi"
+PATH = f"/s/lab/ball/results/{FILE}"
+CONTENT = bytes(range(256)) * 4096
+
+
+async def test_a_file_of_the_pod_is_downloaded(
+    router: Harness, http: aiohttp.ClientSession
+) -> None:
+    session, agent, _ = await router.add()
+    agent.artefacts[FILE] = CONTENT
+    async with http.get(router.url(PATH), headers=router.bearer(session)) as response:
+        assert response.status == 200
+        assert await response.read() == CONTENT
+        assert response.headers["Content-Length"] == str(len(CONTENT))
+        assert response.headers["Podstream-Sha256"] == hashlib.sha256(CONTENT).hexdigest()
+        assert response.headers["Content-Disposition"] == 'attachment; filename="cam_video.avi"'
+        assert response.headers["Content-Type"] == "video/x-msvideo"
+
+
+@pytest.mark.parametrize("file", ["stream-other.avi", "a%2F..%2Fb", "..%2Fstate"])
+async def test_what_the_pod_has_not_finished_is_not_there(
+    router: Harness, http: aiohttp.ClientSession, file: str
+) -> None:
+    session, _, _ = await router.add()
+    url = router.url(f"/s/lab/ball/results/{file}")
+    async with http.get(url, headers=router.bearer(session)) as response:
+        assert response.status == 404
+
+
+async def test_a_file_needs_the_session_s_token(
+    router: Harness, http: aiohttp.ClientSession
+) -> None:
+    _, agent, _ = await router.add()
+    other, _, _ = await router.add("other")
+    agent.artefacts[FILE] = CONTENT
+    async with http.get(router.url(PATH)) as response:
+        assert response.status == 401
+    async with http.get(router.url(PATH), headers=router.bearer(other)) as response:
+        assert response.status == 403
+
+
+async def test_a_file_goes_with_its_pod(router: Harness, http: aiohttp.ClientSession) -> None:
+    session, _, pod = await router.add()
+    router.router.routes.remove_pod(pod.uid)
+    async with http.get(router.url(PATH), headers=router.bearer(session)) as response:
+        assert response.status == 410
+        assert (await response.json())["error"] == "SessionEnded"
+
+
+async def test_a_part_is_not_taken_for_the_whole(
+    router: Harness, http: aiohttp.ClientSession
+) -> None:
+    session, agent, _ = await router.add()
+    agent.artefacts[FILE], agent.cut_artefacts = CONTENT, True
+    with pytest.raises(aiohttp.ClientError):
+        async with http.get(router.url(PATH), headers=router.bearer(session)) as response:
+            await response.read()
+    await until(lambda: router.router._streaming.count == 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.mp4", "video/mp4"),
+        ("a.avi", "video/x-msvideo"),
+        ("a.csv", "text/csv"),
+        ("a.png", "image/png"),
+        ("a.svg", "application/octet-stream"),
+        ("a.html", "application/octet-stream"),
+        ("a", "application/octet-stream"),
+    ],
+)
+def test_nothing_is_named_as_what_a_browser_would_run(name: str, kind: str) -> None:
+    assert content_type(name) == kind

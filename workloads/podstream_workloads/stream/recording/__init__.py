@@ -1,0 +1,1 @@
+"""Keeps frames as video files, in a thread of its own that ingest never waits for."""

@@ -1,0 +1,179 @@
+"""One file of a recording: frames in, a video that players open out.
+
+AVI files play at the measured rate of their frames. MP4 files keep every frame's time, and are
+written in fragments of a second (ISO/IEC 14496-12, movie fragments), so that what is there plays
+also where the process is killed; a finished one has the ordinary index all the same.
+"""
+
+import contextlib
+import hashlib
+import os
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import av
+from av.video.stream import VideoStream
+
+from podstream_core.api import RecordingCodec
+from podstream_workloads.stream.frames import Frame
+from podstream_workloads.stream.recording.avi import set_rate
+from podstream_workloads.stream.recording.naming import PART_SUFFIX
+
+DEFAULT_FPS: Final = 30.0
+"""Of a file with one frame, which has no rate."""
+LONGEST_GAP_S: Final = 2.0
+"""A longer pause between two frames is one of the publisher's, not a slow rate."""
+_MIN_FPS: Final = 0.5
+_MAX_FPS: Final = 1000.0
+_CLOCK: Final = 90_000
+"""Units a second of an MP4 file's times, as in RTP."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    container: str
+    encoder: str
+    tag: str | None
+    pixels: str
+    options: dict[str, str]
+    muxer: dict[str, str]
+
+
+_FORMATS: Final = MappingProxyType(
+    {
+        RecordingCodec.XVID: _Format("avi", "mpeg4", "XVID", "yuv420p", {"qscale": "4"}, {}),
+        RecordingCodec.MJPG: _Format("avi", "mjpeg", "MJPG", "yuvj420p", {"qscale": "3"}, {}),
+        RecordingCodec.H264: _Format(
+            "mp4",
+            "libx264",
+            None,
+            "yuv420p",
+            # One thread and no lookahead: a frame is in the file a frame later, not forty.
+            {"preset": "veryfast", "crf": "21", "tune": "zerolatency", "threads": "1"},
+            {
+                "movflags": "hybrid_fragmented+default_base_moof",
+                "frag_duration": "1000000",
+                "flush_packets": "1",
+            },
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A whole file."""
+
+    path: Path
+    frames: int
+    seconds: float
+    """Playing time."""
+    bytes: int
+    sha256: str
+
+
+class Segment:
+    """A file that is being written. Not for use by two threads at once.
+
+    Every method raises `OSError` where the disk fails (PyAV's errors of the system are among
+    them) and `av.error.FFmpegError` where the encoder does.
+    """
+
+    def __init__(self, path: Path, *, codec: RecordingCodec, width: int, height: int) -> None:
+        """Open a file under its name with `.part` behind it.
+
+        Args:
+            path: where the finished file will be.
+            codec: and with it the container.
+            width: of every frame, pixels.
+            height: of every frame, rows.
+        """
+        form = _FORMATS[codec]
+        self._path = path
+        self._part = path.with_name(path.name + PART_SUFFIX)
+        self._is_avi = form.container == "avi"
+        self._frames = 0
+        self._first_at = self._last_at = 0.0
+        self._pts = -1
+        self._playing_s = 0.0
+        self._container = av.open(str(self._part), "w", format=form.container, options=form.muxer)
+        stream = self._container.add_stream(form.encoder, rate=round(DEFAULT_FPS))
+        assert isinstance(stream, VideoStream)  # every encoder of the table is one of video
+        self._stream = stream
+        stream.width, stream.height = width, height
+        stream.pix_fmt = form.pixels
+        stream.options = dict(form.options)
+        if form.tag is not None:
+            stream.codec_context.codec_tag = form.tag
+        if not self._is_avi:
+            stream.codec_context.time_base = Fraction(1, _CLOCK)
+            stream.codec_context.gop_size = round(DEFAULT_FPS)
+
+    @property
+    def frames(self) -> int:
+        """Written so far."""
+        return self._frames
+
+    @property
+    def size(self) -> int:
+        """Bytes on the disk so far; the muxer keeps some more."""
+        return self._part.stat().st_size
+
+    def age_s(self, at: float) -> float:
+        """Seconds since the first frame; 0 before it."""
+        return at - self._first_at if self._frames else 0.0
+
+    def write(self, frame: Frame, *, at: float) -> None:
+        """Add a frame.
+
+        Args:
+            frame: of the size that the file was opened with.
+            at: seconds on a monotonic clock at which it came.
+        """
+        if not self._frames:
+            self._first_at = at
+        else:
+            self._playing_s += min(max(at - self._last_at, 0.0), LONGEST_GAP_S)
+        self._last_at = at
+        picture = av.VideoFrame.from_ndarray(frame, format="bgr24")
+        if self._is_avi:
+            picture.pts = self._frames
+        else:
+            # Two frames of one moment would have no order.
+            self._pts = max(round((at - self._first_at) * _CLOCK), self._pts + 1)
+            picture.pts = self._pts
+            picture.time_base = Fraction(1, _CLOCK)
+        for packet in self._stream.encode(picture):
+            self._container.mux(packet)
+        self._frames += 1
+
+    def finish(self) -> Finished:
+        """Write the index and the rate, and give the file its name."""
+        for packet in self._stream.encode(None):
+            self._container.mux(packet)
+        self._container.close()
+        seconds = self._last_at - self._first_at
+        if self._is_avi:
+            fps = self._rate()
+            set_rate(self._part, fps)
+            seconds = self._frames / fps
+        with self._part.open("rb") as file:
+            os.fsync(file.fileno())
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.tell()
+        self._part.rename(self._path)
+        return Finished(self._path, self._frames, seconds, size, digest)
+
+    def abandon(self) -> None:
+        """Close and remove the file; nothing is raised."""
+        with contextlib.suppress(OSError, av.error.FFmpegError):  # as its disk is full, say
+            self._container.close()
+        self._part.unlink(missing_ok=True)
+
+    def _rate(self) -> float:
+        if self._frames < 2 or self._playing_s <= 0:  # noqa: PLR2004 - a rate needs two
+            return DEFAULT_FPS
+        return min(max((self._frames - 1) / self._playing_s, _MIN_FPS), _MAX_FPS)
