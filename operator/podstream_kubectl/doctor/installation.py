@@ -1,0 +1,72 @@
+"""Finds operator and router in the cluster, and what they are told by their environment."""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from podstream_kubectl.errors import Forbidden
+from podstream_kubectl.kubectl import Api, Body
+
+_SELECTOR: Final = "--selector=app.kubernetes.io/name=podstream"
+_COMPONENT: Final = "app.kubernetes.io/component"
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """The Deployments of one installation; `None` where one is not there."""
+
+    namespace: str
+    """Where it lives; that of the command where nothing was found."""
+    operator: Body | None = None
+    router: Body | None = None
+    others: list[str] = field(default_factory=list)
+    """Namespaces of further installations, which are not looked at."""
+
+    def environment(self, component: str) -> dict[str, str]:
+        """Plain variables of `operator` or `router`."""
+        deployment = self.operator if component == "operator" else self.router
+        if deployment is None:
+            return {}
+        container = container_of(deployment)
+        return {
+            variable["name"]: str(variable.get("value", ""))
+            for variable in container.get("env") or []
+            if "valueFrom" not in variable
+        }
+
+    @property
+    def namespaces(self) -> list[str]:
+        """Namespaces whose sessions are served; `*` stands for all."""
+        text = self.environment("operator").get("PODSTREAM_WATCH_NAMESPACES", "")
+        return [item.strip() for item in text.split(",") if item.strip()] or [self.namespace]
+
+
+def find_installation(api: Api) -> Installation:
+    """Look in the whole cluster, or in the command's namespace where only that is allowed.
+
+    Raises:
+        PluginError: Deployments cannot be read at all.
+    """
+    try:
+        found = api.get("deployments", "--all-namespaces", _SELECTOR, cluster_wide=True)
+    except Forbidden:
+        found = api.get("deployments", _SELECTOR)
+    by_namespace: dict[str, dict[str, Body]] = {}
+    for item in found["items"]:
+        meta = item["metadata"]
+        component = (meta.get("labels") or {}).get(_COMPONENT, "")
+        if component in ("operator", "router"):
+            by_namespace.setdefault(meta["namespace"], {})[component] = item
+    chosen = api.namespace if api.namespace in by_namespace else min(by_namespace, default="")
+    parts = by_namespace.pop(chosen, {})
+    return Installation(
+        namespace=chosen or api.namespace,
+        operator=parts.get("operator"),
+        router=parts.get("router"),
+        others=sorted(by_namespace),
+    )
+
+
+def container_of(deployment: Body) -> dict[str, Any]:
+    """The one container of a Deployment's pods."""
+    container: dict[str, Any] = deployment["spec"]["template"]["spec"]["containers"][0]
+    return container
