@@ -285,7 +285,9 @@ def test_a_batch_is_worked_through_without_a_client() -> None:
 
 def test_a_pod_that_goes_ends_the_call_as_unavailable() -> None:
     slow = [pb.Operation(gaussian=pb.Gaussian(sigma=40))] * 20
-    with session({"imageOps": {}, "pod": pictures.SMALL}, prefix="gone") as made:
+    # An explicit maximum: by sloMs this chain would be refused.
+    spec = {"imageOps": {"maxPixels": 10_000_000}, "pod": pictures.SMALL}
+    with session(spec, prefix="gone") as made:
         made.wait_phase("Ready")
         picture = noise(3000, 2000)
         with pictures.connected(made, token=made.token()) as images:

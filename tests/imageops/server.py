@@ -17,7 +17,7 @@ from podstream_workloads.imageops.statistics import Statistics
 from podstream_workloads.imageops.wire import podstream_image_v1_pb2 as pb
 
 LIMITS = replace(
-    ServiceLimits.of(ImageOps()),
+    ServiceLimits.of(ImageOps(max_pixels=40_000_000)),
     max_message_bytes=32 * MIB,
     max_upload_bytes=64 * MIB,
     timeout_s=20,

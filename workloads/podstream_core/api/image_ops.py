@@ -12,8 +12,11 @@ from podstream_core.api.image_batch import ImageBatch, ImageBatchResults
 class ImageOps(ApiValue, frozen=True, kw_only=True):
     """`spec.imageOps`: bounds of the services; everything else comes with each call."""
 
-    max_pixels: Annotated[int, Meta(ge=10_000, le=400_000_000)] = 40_000_000
-    """Of a picture, all its frames together, and of any picture on a chain's way."""
+    slo_ms: Annotated[int, Meta(ge=50, le=600_000)] = 4000
+    """Time that a call may take; what by a table of costs takes longer is refused."""
+    max_pixels: Annotated[int, Meta(ge=10_000, le=400_000_000)] | None = None
+    """Of a picture, all its frames together, and of any picture on a chain's way; without it what
+    `slo_ms` admits."""
     max_message_mib: Annotated[int, Meta(ge=4, le=512)] = field(default=64, name="maxMessageMiB")
     """Longest unary message in MiB, both directions."""
     max_upload_mib: Annotated[int, Meta(ge=1, le=8192)] = field(default=256, name="maxUploadMiB")

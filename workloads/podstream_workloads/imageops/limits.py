@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from podstream_core.api import ImageOps
+from podstream_workloads.imageops.costs import pixels_within
 from podstream_workloads.imageops.headers import HeaderLimits
 
 MIB: Final = 1024 * 1024
@@ -18,6 +19,8 @@ class ServiceLimits:
     """Bounds of the service, in bytes, pixels and seconds."""
 
     max_pixels: int
+    slo_ms: float | None
+    """Time that a call may take by the table of `costs`; `None` where `maxPixels` alone counts."""
     max_message_bytes: int
     max_upload_bytes: int
     memory_bytes: int
@@ -31,7 +34,8 @@ class ServiceLimits:
     def of(cls, spec: ImageOps) -> "ServiceLimits":
         """The limits that a session's spec sets."""
         return cls(
-            max_pixels=spec.max_pixels,
+            max_pixels=spec.max_pixels or pixels_within(spec.slo_ms),
+            slo_ms=None if spec.max_pixels else float(spec.slo_ms),
             max_message_bytes=spec.max_message_mib * MIB,
             max_upload_bytes=spec.max_upload_mib * MIB,
             memory_bytes=spec.memory_mib * MIB,
@@ -41,6 +45,13 @@ class ServiceLimits:
             workers=spec.workers,
             object_idle_s=float(spec.object_idle_seconds),
         )
+
+    @property
+    def pixel_rule(self) -> str:
+        """Where `max_pixels` comes from, for the words of a refusal."""
+        if self.slo_ms is None:
+            return "spec.imageOps.maxPixels"
+        return f"spec.imageOps.sloMs is {self.slo_ms:g}; spec.imageOps.maxPixels sets another limit"
 
     @property
     def header(self) -> HeaderLimits:

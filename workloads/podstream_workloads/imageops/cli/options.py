@@ -142,7 +142,8 @@ class ServeOptions:
     port: int
     workers: int
     memory_mib: int
-    max_pixels: int
+    slo_ms: int
+    max_pixels: int | None
     max_message_mib: int
     max_upload_mib: int
 
@@ -278,7 +279,8 @@ def _serve_parser() -> argparse.ArgumentParser:
     add("--port", type=_port, default=DEFAULT_PORT, help="0: any free one (%(default)s)")
     add("--workers", type=_count(2, 32), default=2, help="processes for pictures (2)")
     add("--memory-mib", type=_count(64, 65_536), default=640, help="for all calls (640)")
-    add("--max-pixels", type=_count(10_000, 400_000_000), default=40_000_000, help="(40000000)")
+    add("--slo-ms", type=_count(50, 600_000), default=4000, help="time for a call (4000)")
+    add("--max-pixels", type=_count(10_000, 400_000_000), help="instead of what --slo-ms admits")
     add("--max-message-mib", type=_count(4, 512), default=64, help="unary message (64)")
     add("--max-upload-mib", type=_count(1, 8192), default=256, help="streamed picture (256)")
     return parser

@@ -24,6 +24,7 @@ def run(options: ServeOptions) -> None:
     spec = ImageOps(
         workers=options.workers,
         memory_mib=options.memory_mib,
+        slo_ms=options.slo_ms,
         max_pixels=options.max_pixels,
         max_message_mib=options.max_message_mib,
         max_upload_mib=options.max_upload_mib,

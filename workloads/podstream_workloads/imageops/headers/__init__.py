@@ -9,6 +9,7 @@ from podstream_workloads.imageops.headers.inspection import (
     Header,
     HeaderLimits,
     PictureTooLarge,
+    TooManyFilePixels,
     inspect,
 )
 
@@ -18,5 +19,6 @@ __all__ = [
     "Header",
     "HeaderLimits",
     "PictureTooLarge",
+    "TooManyFilePixels",
     "inspect",
 ]

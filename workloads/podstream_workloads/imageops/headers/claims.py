@@ -16,6 +16,10 @@ class PictureTooLarge(ValueError):
     """The file may be sound but asks for more than the limits allow."""
 
 
+class TooManyFilePixels(PictureTooLarge):
+    """All frames together have more pixels than are allowed."""
+
+
 class FileFormat(StrEnum):
     """Accepted kinds of files, by their first bytes and never by their name."""
 

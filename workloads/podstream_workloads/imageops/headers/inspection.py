@@ -11,6 +11,7 @@ from podstream_workloads.imageops.headers.claims import (
     FileFormat,
     HeaderLimits,
     PictureTooLarge,
+    TooManyFilePixels,
 )
 from podstream_workloads.imageops.headers.gif import read_gif
 from podstream_workloads.imageops.headers.jpeg import read_jpeg
@@ -25,6 +26,7 @@ __all__ = [
     "Header",
     "HeaderLimits",
     "PictureTooLarge",
+    "TooManyFilePixels",
     "format_of",
     "inspect",
 ]
@@ -101,7 +103,7 @@ def inspect(source: Source, *, limits: HeaderLimits, declared: FileFormat | None
         raise PictureTooLarge(f"more than {limits.max_frames} frames")
     if pixels > limits.max_pixels:
         frames = f" in {claims.frames} frames" if claims.frames > 1 else ""
-        raise PictureTooLarge(
+        raise TooManyFilePixels(
             f"{claims.width}x{claims.height}{frames} are {pixels} pixels: at most "
             f"{limits.max_pixels} are allowed"
         )

@@ -36,6 +36,10 @@ class TooLarge(ChainError):
     """A step would need more than the budget."""
 
 
+class TooManyPixels(TooLarge):
+    """A picture has more pixels than are allowed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """Form of a picture."""
@@ -97,12 +101,21 @@ def plan_chain(operations: Sequence[Operation], *, shape: Shape, max_pixels: int
         if not 0 < after.width <= MAX_SIDE or not 0 < after.height <= MAX_SIDE:
             raise TooLarge(f"operation {index + 1} would give {after}: sides are 1 to {MAX_SIDE}")
         if after.pixels > max_pixels:
-            raise TooLarge(
+            raise TooManyPixels(
                 f"operation {index + 1} would give {after}: at most {max_pixels} pixels are allowed"
             )
         peak = max(peak, shape.size + after.size + extra)
         shape = after
     return Plan(shape, peak)
+
+
+def shapes_of(operations: Sequence[Operation], *, shape: Shape) -> list[Shape]:
+    """The shapes after each operation of a chain that `plan_chain` has let through."""
+    shapes = []
+    for operation in operations:
+        shape, _ = _step(operation, shape)
+        shapes.append(shape)
+    return shapes
 
 
 def resized(operation: Resize, *, width: int, height: int) -> tuple[int, int]:

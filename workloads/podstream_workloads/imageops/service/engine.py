@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from podstream_workloads.imageops.headers import FileFormat, inspect
+from podstream_workloads.imageops.costs import require_within
+from podstream_workloads.imageops.headers import FileFormat, TooManyFilePixels, inspect
 from podstream_workloads.imageops.limits import ServiceLimits
-from podstream_workloads.imageops.operations.plan import TooLarge
+from podstream_workloads.imageops.operations.plan import TooManyPixels
 from podstream_workloads.imageops.operations.values import Operation, name_of
 from podstream_workloads.imageops.output import Output
 from podstream_workloads.imageops.service.admission import Admission, Reservation
@@ -16,6 +17,7 @@ from podstream_workloads.imageops.statistics import Statistics
 from podstream_workloads.imageops.workers.jobs import (
     Done,
     FileSource,
+    Job,
     RawSource,
     Refused,
     make_job,
@@ -81,9 +83,9 @@ class Engine:
         """
         require_raw(source.shape, size=size)
         if source.shape.pixels > self.limits.max_pixels:
-            raise TooLarge(
+            raise TooManyPixels(
                 f"{source.shape} has {source.shape.pixels} pixels: at most "
-                f"{self.limits.max_pixels} are allowed"
+                f"{self.limits.max_pixels} are allowed ({self.limits.pixel_rule})"
             )
 
     def perform(
@@ -110,22 +112,7 @@ class Engine:
             Exception: one that `translate` knows.
         """
         begun = time.monotonic()
-        form = request.form
-        if isinstance(form, RawSource):
-            self.check_raw(form, size=size)
-            job_source: RawSource | FileSource = form
-        else:
-            header = inspect(
-                SegmentSource(source, size), limits=self.limits.header, declared=form.declared
-            )
-            job_source = FileSource(header=header, keep_depth=form.keep_depth)
-        job = make_job(
-            job_source,
-            input_bytes=size,
-            operations=request.operations,
-            output=request.output,
-            max_pixels=self.limits.max_pixels,
-        )
+        job = self._plan(request, source=source, size=size)
         reservation.grow_to(job.needs_bytes)
         target = self.segments.take(job.capacity)
         is_answered = False
@@ -153,3 +140,33 @@ class Engine:
             seconds=time.monotonic() - begun,
         )
         return Answer(result, target)
+
+    def _plan(self, request: Request, *, source: Segment, size: int) -> Job:
+        """Judge the picture's structure and its way through the chain; no pixel is touched.
+
+        Raises:
+            Exception: one that `translate` knows.
+        """
+        limits, form = self.limits, request.form
+        if isinstance(form, RawSource):
+            self.check_raw(form, size=size)
+        try:
+            job_source = form if isinstance(form, RawSource) else _file(form, source, size, limits)
+            job = make_job(
+                job_source,
+                input_bytes=size,
+                operations=request.operations,
+                output=request.output,
+                max_pixels=limits.max_pixels,
+            )
+        except (TooManyPixels, TooManyFilePixels) as error:
+            raise type(error)(f"{error} ({limits.pixel_rule})") from error
+        if limits.slo_ms is not None:
+            require_within(job, slo_ms=limits.slo_ms)
+        return job
+
+
+def _file(form: FileForm, source: Segment, size: int, limits: ServiceLimits) -> FileSource:
+    picture = SegmentSource(source, size)
+    header = inspect(picture, limits=limits.header, declared=form.declared)
+    return FileSource(header=header, keep_depth=form.keep_depth)

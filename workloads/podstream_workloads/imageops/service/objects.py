@@ -85,11 +85,15 @@ class ObjectStore:
                 raise CallError(kind, f"size is 1 to {limit} bytes, not {size}")
             return self._write(self._create(name, size))
 
-    def put(self, name: str, answer: Answer, *, result: pb.Result) -> pb.Object:
+    def put(
+        self, name: str, answer: Answer, *, result: pb.Result, memory: Reservation
+    ) -> pb.Object:
         """Keep a result under a new name; its segment is the object's from now on.
 
+        `memory` is the call's reservation: what the result needs of it is handed to the object.
+
         Raises:
-            CallError: the name is wrong or taken, or no room is left; the segment is freed then.
+            CallError: the name is wrong or taken; the segment is freed then.
         """
         size, segment = answer.done.size, answer.segment
         digest = _digest(segment, size)
@@ -100,7 +104,7 @@ class ObjectStore:
                     name=name,
                     size=size,
                     segment=segment,
-                    reservation=self._engine.admission.reserve(size),
+                    reservation=memory.hand_over(size),
                     used_at=self._now(),
                     committed=size,
                     is_complete=True,

@@ -4,6 +4,7 @@ Bulk goes through handlers of raw bytes: chunks are slices of the messages that 
 straight into shared memory (proto/podstream_image_v1.proto).
 """
 
+import contextlib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any, Final
 
@@ -166,12 +167,18 @@ class ImagesService:
             wanted = parse(pb.ApplyRequest, message)
             request = _request(wanted)
             self._objects.require_free(wanted.target)
-            with self._objects.using(wanted.name) as stored, engine.admission.reserve(0) as memory:
+            with contextlib.ExitStack() as stack:
+                stored = stack.enter_context(self._objects.using(wanted.name))
                 _require_complete(stored)
+                # The object's memory is its own all the time.
+                memory = stack.enter_context(engine.admission.beside(stored.size))
                 source = _Source(stored.segment, stored.size, memory, wanted.progress)
                 answer = yield from self._perform(request, source, call)
                 kept = self._objects.put(
-                    wanted.target, answer, result=result_of(answer.done, request.output)
+                    wanted.target,
+                    answer,
+                    result=result_of(answer.done, request.output),
+                    memory=memory,
                 )
             yield pb.ApplyResponse(object=kept).SerializeToString()
 
@@ -211,6 +218,7 @@ class ImagesService:
             max_calls=limits.max_calls,
             timeout_seconds=limits.timeout_s,
             max_operations=MAX_OPERATIONS,
+            slo_ms=limits.slo_ms or 0,
         ).SerializeToString()
 
 

@@ -380,7 +380,7 @@ class GetLimitsRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("max_pixels", "max_message_bytes", "max_upload_bytes", "memory_bytes", "max_calls", "timeout_seconds", "max_operations")
+    __slots__ = ("max_pixels", "max_message_bytes", "max_upload_bytes", "memory_bytes", "max_calls", "timeout_seconds", "max_operations", "slo_ms")
     MAX_PIXELS_FIELD_NUMBER: _ClassVar[int]
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_UPLOAD_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -388,6 +388,7 @@ class Limits(_message.Message):
     MAX_CALLS_FIELD_NUMBER: _ClassVar[int]
     TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
     MAX_OPERATIONS_FIELD_NUMBER: _ClassVar[int]
+    SLO_MS_FIELD_NUMBER: _ClassVar[int]
     max_pixels: int
     max_message_bytes: int
     max_upload_bytes: int
@@ -395,4 +396,5 @@ class Limits(_message.Message):
     max_calls: int
     timeout_seconds: float
     max_operations: int
-    def __init__(self, max_pixels: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., max_upload_bytes: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., max_calls: _Optional[int] = ..., timeout_seconds: _Optional[float] = ..., max_operations: _Optional[int] = ...) -> None: ...
+    slo_ms: float
+    def __init__(self, max_pixels: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., max_upload_bytes: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., max_calls: _Optional[int] = ..., timeout_seconds: _Optional[float] = ..., max_operations: _Optional[int] = ..., slo_ms: _Optional[float] = ...) -> None: ...
