@@ -26,6 +26,7 @@ from podstream_operator.decide import (
     EnsureSecret,
     SecretVerdict,
     TakeWarm,
+    UpdateSpec,
     judge_secret,
 )
 from podstream_operator.errors import ApiConflict, ApiRejected, ApiUnavailable
@@ -136,6 +137,17 @@ class Actor:
                 await self._create_client_pod(action, session=session, sight=sight)
             case ContactAgent():
                 await self._contact(action, session=session, sight=sight)
+            case UpdateSpec():
+                sight.agent = await self._agents.update(
+                    action.pod,
+                    assignment_id=action.assignment_id,
+                    generation=action.generation,
+                    live=action.live,
+                )
+                sight.agent_pod_uid = action.pod.uid
+                if isinstance(sight.agent, AgentState):
+                    told = dataclasses.replace(sight.memory.pod, last_state=sight.agent)
+                    sight.remember(pod=told)
             case DrainAgent():
                 drained = dataclasses.replace(sight.memory.pod, drain_started_at=self._clock.now())
                 sight.remember(pod=drained)

@@ -72,10 +72,11 @@ def connection_token(
     protocol: Protocol = Protocol.WHEP,
     role: str = "player",
     session_uid: str = SESSION.uid,
+    workload: str = "circle",
 ) -> str:
     grant = ConnectionGrant(
         session_uid=session_uid,
-        workload="circle",
+        workload=workload,
         role=role,
         protocol=protocol,
         holder=holder,

@@ -81,6 +81,56 @@ def test_time_limits_can_be_changed(namespace: str, stored: str, member: str) ->
         assert answer.accepted, answer.text
 
 
+RECORDED: dict[str, Any] = {
+    "stream": {"recording": {"enabled": False, "volume": {"claimName": "films"}}},
+    "access": {"mode": "Public"},
+}
+
+
+@pytest.fixture(scope="module")
+def stream(namespace: str) -> str:
+    name = "stored-stream"
+    manifest = json.dumps(session(RECORDED, name=name))
+    answer = kubectl("create", "--namespace", namespace, "--filename=-", stdin=manifest)
+    assert answer.accepted, answer.text
+    return name
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"state": "Stopped"}, id="state"),
+        pytest.param({"state": None}, id="state-back-to-default"),
+        pytest.param({"recording": {"enabled": True}}, id="recording"),
+        pytest.param({"state": "Stopped", "recording": {"enabled": True}}, id="both"),
+    ],
+)
+def test_stream_and_recording_can_be_switched(
+    namespace: str, stream: str, change: dict[str, Any]
+) -> None:
+    answer = patch(namespace, stream, {"stream": change})
+    assert answer.accepted, answer.text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"width": 320}, id="width"),
+        pytest.param({"recording": None}, id="recording-removed"),
+        pytest.param({"recording": {"codec": "MJPG"}}, id="codec"),
+        pytest.param({"recording": {"volume": None}}, id="volume-removed"),
+        pytest.param({"recording": {"volume": {"path": "a"}}}, id="folder"),
+        pytest.param({"recording": {"enabled": True, "maxBytes": 2097152}}, id="budget"),
+    ],
+)
+def test_nothing_else_of_a_stream_can_be_changed(
+    namespace: str, stream: str, change: dict[str, Any]
+) -> None:
+    answer = patch(namespace, stream, {"stream": change})
+    assert not answer.accepted
+    assert "only state and recording.enabled can be changed" in answer.text
+
+
 def test_columns_show_the_status(namespace: str, stored: str) -> None:
     status = {
         "phase": "Completed",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from contracts.crds import KINDS, load_crd, schema_of, session_schema, version_of, walk
+from podstream_core.api import LiveSpec, LiveStream, SessionSpec
 
 LIVE = {
     "startupTimeoutSeconds",
@@ -137,7 +138,7 @@ def test_every_member_of_the_spec_is_live_or_guarded() -> None:
     """A rule per member on spec itself, with has() on both sides: added and removed count too."""
     spec = session_schema()["properties"]["spec"]
     rules = {rule["rule"]: rule["message"] for rule in spec["x-kubernetes-validations"]}
-    for name in spec["properties"].keys() - LIVE:
+    for name in spec["properties"].keys() - LIVE - {"stream"}:
         rule = (
             f"has(self.{name}) == has(oldSelf.{name}) && "
             f"(!has(self.{name}) || self.{name} == oldSelf.{name})"
@@ -146,6 +147,52 @@ def test_every_member_of_the_spec_is_live_or_guarded() -> None:
     for name in LIVE:
         assert not any(f"oldSelf.{name}" in rule for rule in rules)
         assert spec["properties"][name]["description"].endswith("Can be changed.")
+
+
+def test_of_a_stream_just_the_live_members_can_be_changed() -> None:
+    """The rule compares every other member, whatever is added to the schema."""
+    spec = session_schema()["properties"]["spec"]
+    stream = spec["properties"]["stream"]
+    live = {"stream.state", "stream.recording.enabled"}
+    (rule,) = (
+        rule["rule"]
+        for rule in spec["x-kubernetes-validations"]
+        if "oldSelf.stream" in rule["rule"]
+    )
+    assert "".join(rule.split()) == guard("stream", stream, live=live).replace(" ", "")
+    for path in live:
+        schema = spec
+        for name in path.split("."):
+            schema = schema["properties"][name]
+        assert schema["description"].endswith("Can be changed.")
+
+
+def test_live_members_of_the_crd_are_those_of_the_pod() -> None:
+    off = {"state": "Stopped", "recording": {"enabled": False}}
+    on = {"state": "Running", "recording": {"enabled": True}}
+    found = {str(LiveSpec.of(SessionSpec.from_body({"stream": value}))) for value in (off, on)}
+    assert len(found) == 2
+    (live,) = LiveSpec.__struct_fields__
+    assert live == "stream"
+    assert set(LiveStream.__struct_fields__) == {"state", "recording"}
+
+
+def guard(path: str, schema: dict[str, Any], *, live: set[str]) -> str:
+    """The CEL expression that holds a member, but for live ones, to what it was."""
+    mine, before = f"self.{path}", f"oldSelf.{path}"
+    inner = schema.get("properties", {})
+    if any(item.startswith(f"{path}.") for item in live):
+        parts = [
+            guard(f"{path}.{name}", member, live=live)
+            for name, member in inner.items()
+            if f"{path}.{name}" not in live
+        ]
+        same = f"({' && '.join(parts)})"
+    else:
+        same = f"{mine} == {before}"
+    if "default" in schema:
+        return same
+    return f"has({mine}) == has({before}) && (!has({mine}) || {same})"
 
 
 @every_kind

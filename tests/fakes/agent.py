@@ -14,8 +14,9 @@ from podstream_core.agentapi import (
     Assignment,
     Failure,
     SessionRef,
+    SpecUpdate,
 )
-from podstream_core.api import Results, Timeline
+from podstream_core.api import LiveSpec, Results, Timeline
 from podstream_core.tokens import PublicKeys, TokenError, TokenType, pod_audience
 
 
@@ -31,6 +32,8 @@ class FakeAgent:
         self.reject_spec: str | None = None
         self.drains: list[dict[str, Any]] = []
         self.assignments: list[Assignment] = []
+        self.updates: list[SpecUpdate] = []
+        self.update_refusal = ""
         self.calls: list[str] = []
         self.ready = True
         self.confirmed = False
@@ -92,6 +95,8 @@ class FakeAgent:
             return _refuse(401, "InvalidToken", str(error))
         if request.path == "/drain":
             return await self._drain(request)
+        if request.path == "/spec":
+            return await self._update(request)
         if request.path == "/retire":
             return self._retire()
         self.confirmed |= request.query.get("confirm") != "false"
@@ -119,9 +124,19 @@ class FakeAgent:
                 assignment_id=assignment.assignment_id,
                 session=assignment.session,
                 timeline=Timeline(assigned_at=self._now()),
+                live=LiveSpec.of(assignment.spec),
             )
             if self.auto_ready:
                 self.move(AgentPhase.READY)
+        return web.json_response(self.state.to_body())
+
+    async def _update(self, request: web.Request) -> web.Response:
+        change = SpecUpdate.from_body(await request.json())
+        assert change.assignment_id == self.state.assignment_id
+        if self.update_refusal:
+            return _refuse(425, self.update_refusal, "refused by the fake")
+        self.updates.append(change)
+        self.state = msgspec.structs.replace(self.state, live=change.live)
         return web.json_response(self.state.to_body())
 
     def _retire(self) -> web.Response:

@@ -135,10 +135,22 @@ class World:
         """The newest agent."""
         return list(self.agents.values())[-1]
 
+    def event_reasons(self) -> list[str]:
+        return [event["reason"] for event in self.api.all("events")]
+
     # Moving
 
     async def apply(self, name: str = "ball", **spec: Any) -> Body:
         return await self.api.create(names.SESSION_PLURAL, session_body(name, **spec))
+
+    async def change(self, edit: Callable[[Body], None], name: str = "ball") -> None:
+        """Edit a session's spec; its generation counts up."""
+
+        def apply(body: Body) -> None:
+            edit(body["spec"])
+            body["metadata"]["generation"] = body["metadata"].get("generation", 1) + 1
+
+        await self.api.edit(names.SESSION_PLURAL, NAMESPACE, name, apply)
 
     async def apply_pool(self, name: str = "media", **spec: Any) -> Body:
         return await self.api.create(names.POOL_PLURAL, pool_body(name, **spec))

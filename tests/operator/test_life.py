@@ -7,8 +7,18 @@ import pytest
 
 from fakes.world import NAMESPACE, World, eventually, with_operator
 from podstream_core.agentapi import AgentPhase
-from podstream_core.api import CircleResults, Results
+from podstream_core.api import (
+    CircleResults,
+    LiveSpec,
+    LiveStream,
+    RecordingResults,
+    Results,
+    StreamResults,
+    StreamState,
+)
 from podstream_operator import handlers
+
+RECORDING = LiveSpec(stream=LiveStream(recording=True))
 
 
 def figures(**values: Any) -> Results:
@@ -205,3 +215,37 @@ async def test_burst_is_taken_as_it_comes(world: World) -> None:
     for number in range(105):
         await world.apply(f"ball-{number}", access={"mode": "Public"})
     await eventually(lambda: len(world.pods()) == 105, within_s=60)
+
+
+@with_operator
+async def test_change_of_the_spec_reaches_the_pod_and_is_told(world: World) -> None:
+    await world.apply(circle=None, stream={"recording": {"enabled": False}})
+    await world.reach("Ready")
+    agent = world.agent()
+    agent.measure(Results(stream=StreamResults(recording=RecordingResults())))
+    agent.move(AgentPhase.CONNECTED)
+    await world.hint()
+    await world.reach("Connected")
+    agent.measure(Results(stream=StreamResults(recording=RecordingResults(active=True))))
+    await world.change(lambda spec: spec["stream"]["recording"].update(enabled=True))
+    await eventually(lambda: [item.live for item in agent.updates] == [RECORDING])
+    await eventually(lambda: world.status()["observedGeneration"] == 2)
+    assert world.status()["results"]["stream"]["recording"]["active"] is True
+    await eventually(lambda: "RecordingStarted" in world.event_reasons())
+    agent.measure(Results(stream=StreamResults(state=StreamState.STOPPED)))
+    await world.change(lambda spec: spec["stream"].update(state="Stopped"))
+    await eventually(lambda: "StreamStopped" in world.event_reasons())
+    assert len(agent.updates) == 2
+
+
+@with_operator
+async def test_refused_change_is_tried_again(world: World) -> None:
+    await world.apply(circle=None, stream={})
+    await world.reach("Ready")
+    agent = world.agent()
+    agent.update_refusal = "NotReady"
+    await world.change(lambda spec: spec["stream"].update(state="Stopped"))
+    await eventually(lambda: "PUT /spec" in agent.calls)
+    assert world.status()["observedGeneration"] == 1
+    agent.update_refusal = ""
+    await eventually(lambda: world.status()["observedGeneration"] == 2)

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from podstream_core.api import StreamSession
+from podstream_core.api import LiveSpec, StreamSession
 from podstream_operator.facts import AgentReply, PodFacts
 
 
@@ -15,6 +15,12 @@ class AgentClient(Protocol):
 
     async def state(self, pod: PodFacts, *, confirm: bool = True) -> AgentReply:
         """Ask for the state. Unless `confirm` is false it tells the agent that it is known of."""
+        ...
+
+    async def update(
+        self, pod: PodFacts, *, assignment_id: str, generation: int, live: LiveSpec
+    ) -> AgentReply:
+        """Have the workloads follow changed members of the spec; the state is that afterwards."""
         ...
 
     async def retire(self, pod: PodFacts) -> AgentReply:

@@ -9,8 +9,8 @@ import aiohttp
 import msgspec
 
 from podstream_core import ports
-from podstream_core.agentapi import AgentState, Assignment, AssignRequest, SessionRef
-from podstream_core.api import StreamSession
+from podstream_core.agentapi import AgentState, Assignment, AssignRequest, SessionRef, SpecUpdate
+from podstream_core.api import LiveSpec, StreamSession
 from podstream_core.tokens import SHORT_LIFETIME_S, SigningKey, TokenType, pod_audience
 from podstream_operator.facts import AgentRefusal, AgentReply, AgentUnreachable, PodFacts
 
@@ -105,6 +105,19 @@ class HttpAgentClient:
             return await self._request("GET", path, pod=pod, token=self._token(pod, key=key))
 
         return await self._with_keys(call, name="state")
+
+    async def update(
+        self, pod: PodFacts, *, assignment_id: str, generation: int, live: LiveSpec
+    ) -> AgentReply:
+        """Have the workloads follow changed members of the spec."""
+        change = SpecUpdate(assignment_id=assignment_id, generation=generation, live=live)
+        body = change.to_body()
+
+        async def call(key: SigningKey) -> AgentReply:
+            token = self._token(pod, key=key)
+            return await self._request("PUT", "spec", pod=pod, token=token, body=body)
+
+        return await self._with_keys(call, name="update")
 
     async def retire(self, pod: PodFacts) -> AgentReply:
         """End an idle agent."""

@@ -13,6 +13,7 @@ from podstream_operator.decide.plan import (
     EnsureSecret,
     Plan,
     TakeWarm,
+    UpdateSpec,
 )
 from podstream_operator.decide.secret import SecretVerdict, judge_secret, token_expiry
 
@@ -29,6 +30,7 @@ __all__ = [
     "Plan",
     "SecretVerdict",
     "TakeWarm",
+    "UpdateSpec",
     "decide",
     "judge_secret",
     "token_expiry",

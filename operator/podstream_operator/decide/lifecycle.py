@@ -17,6 +17,7 @@ from podstream_core.api import (
 )
 from podstream_operator.decide.client import client_actions, client_trouble
 from podstream_operator.decide.dialling import dial_delay_s
+from podstream_operator.decide.live import is_followed, spec_update
 from podstream_operator.decide.loss import DELETION_MARGIN, PodEnd, pod_end
 from podstream_operator.decide.placement import current_pod, restarts_of, surplus_pods
 from podstream_operator.decide.placing import REJECTION_RETRY_S, Placing, place
@@ -126,6 +127,9 @@ class _Step:
             # What a router has assigned is only asked: another assignment would be refused.
             own = expected_assignment(self.session, self.pod) == self.session.metadata.uid
             actions.append(ContactAgent(self.pod, assign=own and not self.assigned))
+        elif self.pod is not None and self.pod.deletion_at is None:
+            update = spec_update(self.session, pod=self.pod, state=self._current_state())
+            actions += [update] if update is not None else []
         if actions:
             return Plan(actions=tuple(actions))
         return self._judge()
@@ -345,6 +349,7 @@ class _Step:
                 reason=reason,
                 message=message,
                 state=state,
+                followed=is_followed(self.session, state=state or self.last_state),
             ),
             memory=self.memory,
             site=self.site,

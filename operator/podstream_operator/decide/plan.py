@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from podstream_core.api import SessionStatus
+from podstream_core.api import LiveSpec, SessionStatus
 from podstream_operator.facts import PodFacts
 
 
@@ -56,6 +56,16 @@ class ContactAgent:
 
 
 @dataclass(frozen=True, slots=True)
+class UpdateSpec:
+    """Tell the agent of members of the spec that have changed."""
+
+    pod: PodFacts
+    assignment_id: str
+    generation: int
+    live: LiveSpec
+
+
+@dataclass(frozen=True, slots=True)
 class DrainAgent:
     """Tell the agent to end its session, so that its results become final."""
 
@@ -83,6 +93,7 @@ Action = (
     | AdoptPod
     | CreateClient
     | ContactAgent
+    | UpdateSpec
     | DrainAgent
     | DeletePod
     | DeleteSession

@@ -12,8 +12,9 @@ from podstream_operator.status.conditions import is_true
 from podstream_operator.status.difference import merge_patch
 from podstream_operator.status.ending import Ending, ending_of
 from podstream_operator.status.endpoints import whep_cluster_url
+from podstream_operator.status.note import Note, Severity
 from podstream_operator.status.timeline import applied_at
-from podstream_operator.status.transitions import Note, Severity, transitions
+from podstream_operator.status.transitions import transitions
 
 __all__ = [
     "Ending",

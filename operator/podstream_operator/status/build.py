@@ -41,6 +41,8 @@ class Progress:
     message: str
     state: AgentState | None
     """The agent's latest answer."""
+    followed: bool = True
+    """Whether the pod does what the spec says now, as far as is known."""
 
 
 def live_status(
@@ -65,13 +67,17 @@ def live_status(
     else:
         pod_ready = ready_verdict = Verdict(False, progress.reason, progress.message)
         connected_verdict = Verdict(False, "NotReady")
+    generation = session.metadata.generation if progress.followed else previous.observed_generation
+    changed = previous.observed_generation not in (0, generation)
     transition = (
-        is_true(previous, ConditionType.READY) != ready
+        changed
+        or is_true(previous, ConditionType.READY) != ready
         or is_true(previous, ConditionType.CONNECTED) != connected
     )
     results = live_results(
         previous.results,
-        state=progress.state if connected else None,
+        # A change of the spec may act on the results of a session that waits for its client.
+        state=progress.state if connected or changed else None,
         interval_s=session.spec.results_interval_seconds,
         transition=transition,
         connected_since=_since(previous, ConditionType.CONNECTED),
@@ -89,7 +95,7 @@ def live_status(
             timeline, first_frame_at=previous.timeline.first_frame_at
         )
     return SessionStatus(
-        observed_generation=session.metadata.generation,
+        observed_generation=generation,
         phase=_live_phase(progress),
         workloads=_workloads(session),
         conditions=build_conditions(
@@ -98,7 +104,7 @@ def live_status(
             pod_ready=pod_ready,
             connected=connected_verdict,
             completed=_IN_PROGRESS,
-            generation=session.metadata.generation,
+            generation=generation,
             now=now,
         ),
         endpoints=endpoints_of(session, site=site) if ready else [],

@@ -1,36 +1,17 @@
 """Which steps between two statuses are worth a Kubernetes Event."""
 
-from dataclasses import dataclass
-from enum import StrEnum
-
 from podstream_core.api import ConditionType, SessionStatus
 from podstream_operator.status.conditions import is_true
 from podstream_operator.status.ending import ending_of
-
-
-class Severity(StrEnum):
-    """`type` of an Event."""
-
-    NORMAL = "Normal"
-    WARNING = "Warning"
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """One Event."""
-
-    severity: Severity
-    reason: str
-    action: str
-    """What was being done, as `events.k8s.io/v1` asks for."""
-    message: str
+from podstream_operator.status.note import Note, Severity
+from podstream_operator.status.stream_notes import stream_notes
 
 
 def transitions(before: SessionStatus, after: SessionStatus) -> tuple[Note, ...]:
     """Events for the first Ready, the first connection, a replaced pod and the end.
 
-    That is at most four in a life (docs/operations.md lists them). A replacement's Ready is not
-    told again: that the pod was replaced says it.
+    That is at most four in a life, beside those of what a user switches (docs/operations.md lists
+    them). A replacement's Ready is not told again: that the pod was replaced says it.
     """
     ending = ending_of(after)
     if ending is not None:
@@ -50,6 +31,7 @@ def transitions(before: SessionStatus, after: SessionStatus) -> tuple[Note, ...]
         notes.append(Note(Severity.NORMAL, "Ready", "Assign", f"pod {pod} waits for its client"))
     if _became(ConditionType.CONNECTED, before, after) and before.timeline.connected_at is None:
         notes.append(Note(Severity.NORMAL, "Connected", "Connect", "a client is connected"))
+    notes += stream_notes(before.results, after.results)
     return tuple(notes)
 
 

@@ -12,6 +12,7 @@ from podstream_core.agentapi.messages import (
     MediaPath,
     Protocol,
     SessionRef,
+    SpecUpdate,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "MediaPath",
     "Protocol",
     "SessionRef",
+    "SpecUpdate",
 ]

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from podstream_core.api.base import ApiValue
+from podstream_core.api.live import LiveSpec
 from podstream_core.api.session import SessionKey, SessionSpec
 from podstream_core.api.status import Results, Timeline
 
@@ -120,6 +121,18 @@ class AgentState(ApiValue, frozen=True, kw_only=True):
     """Filled from assignedAt on; appliedAt and podReadyAt are the operator's."""
     connections: list[ConnectionInfo] = []
     results: Results | None = None
+    live: LiveSpec | None = None
+    """What the workloads follow; unset while nothing is assigned."""
+
+
+class SpecUpdate(ApiValue, frozen=True, kw_only=True):
+    """Body of `PUT /spec`: members of the session's spec have changed."""
+
+    assignment_id: str
+    """The pod's own; another one is refused."""
+    generation: Annotated[int, msgspec.Meta(ge=0)]
+    """`metadata.generation` of the session; an older one than the last has no effect."""
+    live: LiveSpec
 
 
 class MediaPath(ApiValue, frozen=True, kw_only=True):

@@ -28,6 +28,7 @@ from podstream_core.api.image_ops import (
     ImageOpsResults,
     ImageRejections,
 )
+from podstream_core.api.live import LiveSpec, LiveStream
 from podstream_core.api.pool import (
     PoolCondition,
     PoolConditionType,
@@ -73,7 +74,7 @@ from podstream_core.api.status import (
     SessionStatus,
     Timeline,
 )
-from podstream_core.api.stream import Stream, StreamResults
+from podstream_core.api.stream import Stream, StreamResults, StreamState
 
 __all__ = [
     "SCRATCH_MAX_BYTES",
@@ -105,6 +106,8 @@ __all__ = [
     "ImageOpsResults",
     "ImageRejections",
     "LatencyMs",
+    "LiveSpec",
+    "LiveStream",
     "Metadata",
     "Origin",
     "Phase",
@@ -130,6 +133,7 @@ __all__ = [
     "StreamPool",
     "StreamResults",
     "StreamSession",
+    "StreamState",
     "Template",
     "TemplateSpec",
     "Timeline",

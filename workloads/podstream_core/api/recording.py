@@ -37,6 +37,7 @@ class Recording(ApiValue, frozen=True, kw_only=True):
     """`spec.stream.recording`."""
 
     enabled: bool = True
+    """Can be changed while the session lives."""
     codec: RecordingCodec = RecordingCodec.XVID
     segment_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 60
     """A file is finished after so long, and the next one begun."""

@@ -1,11 +1,20 @@
 """The stream workload: raw pictures pushed over TCP."""
 
+from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta
 
 from podstream_core.api.base import ApiValue
 from podstream_core.api.recording import Recording, RecordingFile, RecordingResults
+
+
+class StreamState(StrEnum):
+    """What becomes of a publisher's frames."""
+
+    RUNNING = "Running"
+    STOPPED = "Stopped"
+    """They are read and dropped."""
 
 
 class Stream(ApiValue, frozen=True, kw_only=True):
@@ -15,6 +24,8 @@ class Stream(ApiValue, frozen=True, kw_only=True):
     """Pixels of a row; a publisher's raw frames are BGR, 8 bits, without any header."""
     height: Annotated[int, Meta(ge=16, le=4320)] = 480
     """Rows of a frame."""
+    state: StreamState = StreamState.RUNNING
+    """Can be changed while the session lives."""
     recording: Recording | None = None
     """Whether and how frames are kept as video files; without it they never are."""
 
@@ -22,11 +33,15 @@ class Stream(ApiValue, frozen=True, kw_only=True):
 class StreamResults(ApiValue, frozen=True, kw_only=True):
     """`status.results.stream`."""
 
+    state: StreamState = StreamState.RUNNING
+    """What the pod does, which follows `spec.stream.state`."""
     frames_received: int = 0
     """Whole frames, of all connections of the publisher."""
     bytes_received: int = 0
     frames_per_second: float | None = None
     """Over the last frames, by their arrival."""
+    frames_discarded: int = 0
+    """Whole frames that came while the stream was stopped."""
     incomplete_frames: int = 0
     """Frames that a connection ended in; their bytes are dropped, the next frame starts anew."""
     suspected_width: int | None = None

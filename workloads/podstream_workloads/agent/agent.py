@@ -35,6 +35,7 @@ from podstream_workloads.agent.confirmation import Confirmation
 from podstream_workloads.agent.connections import Connections
 from podstream_workloads.agent.errors import Refusal
 from podstream_workloads.agent.lifecycle import End, WorkloadView, decide, decide_drain
+from podstream_workloads.agent.live import LiveMembers
 from podstream_workloads.agent.metrics import AgentMetrics
 from podstream_workloads.agent.record import TerminationLog
 from podstream_workloads.agent.roster import Roster, StoredArtefact
@@ -95,6 +96,7 @@ class Agent:
             group=parts.group,
             on_change=self._step,
         )
+        self.live = LiveMembers(self._supervisor)
         self._confirmation = Confirmation(
             timeout_s=self._settings.confirm_timeout_s,
             is_taken=lambda: self.connections.is_taken,
@@ -141,6 +143,7 @@ class Agent:
             ),
             connections=self.connections.infos(),
             results=self._roster.results(final=self._phase.is_terminal),
+            live=self.live.current,
         )
 
     def artefacts(self) -> list[StoredArtefact]:
@@ -210,6 +213,7 @@ class Agent:
 
     def _take(self, assignment: Assignment) -> None:
         self._assignment = assignment
+        self.live.begin(assignment)
         session = assignment.session
         set_process_log_fields(namespace=session.namespace, session=session.name)
         self._timeline = msgspec.structs.replace(self._timeline, assigned_at=datetime.now(UTC))

@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 
 from podstream_core.agentapi import ErrorBody, MediaPath
+from podstream_core.api import LiveSpec
 from podstream_core.api.base import ApiValue
 from podstream_workloads.agent.errors import Refusal
 from podstream_workloads.agent.processes import ManagedProcess, ProcessTable
@@ -41,6 +42,8 @@ CONNECT_TIMEOUT_S: Final = 15.0
 DISCONNECT_TIMEOUT_S: Final = 3.0
 MOVE_TIMEOUT_S: Final = 1.0
 """The router asks again; what takes longer is of no use."""
+UPDATE_TIMEOUT_S: Final = 2.0
+"""The operator, which waits for it, gives an agent 3 s."""
 DRAIN_TIMEOUT_S: Final = 4.0
 """The child gives its workload 3 s."""
 _TERMINATE_GRACE_S: Final = 0.7
@@ -220,6 +223,15 @@ class Child:
         """
         reply = await self._call("/media-path", path, MediaPathReply, MOVE_TIMEOUT_S)
         return reply.is_moved
+
+    async def update(self, live: LiveSpec) -> ChildResults:
+        """Have the workload follow changed members of the spec; return its results then.
+
+        Raises:
+            Refusal: the workload refuses.
+            ChildGoneError: no answer.
+        """
+        return await self._call("/spec", live, ChildResults, UPDATE_TIMEOUT_S)
 
     async def drain(self) -> ChildResults:
         """End all connections and return the final results.

@@ -11,7 +11,7 @@ from aiohttp import web
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from podstream_core.agentapi import AssignRequest, Failure, MediaPath
+from podstream_core.agentapi import AssignRequest, Failure, MediaPath, SpecUpdate
 from podstream_core.api import Results
 from podstream_core.api.base import ApiValue
 from podstream_workloads.agent.agent import Agent
@@ -76,6 +76,7 @@ class ControlApi:
         router.add_post("/assign", self._assign)
         router.add_post("/retire", self._retire)
         router.add_get("/state", self._state)
+        router.add_put("/spec", self._spec)
         router.add_post("/media-path", self._media_path)
         router.add_post("/drain", self._drain)
         router.add_get("/results", self._results)
@@ -110,6 +111,13 @@ class ControlApi:
         if confirms not in ("true", "false"):
             raise Refusal(400, "BadRequest", f"confirm is true or false, not {confirms!r}")
         self._agent.authorize_control(bearer_token(request), confirms=confirms == "true")
+        return answer(self._agent.state())
+
+    async def _spec(self, request: web.Request) -> web.Response:
+        self._agent.authorize_control(bearer_token(request))
+        await self._agent.live.update(
+            await read_value(request, SpecUpdate, timeout_s=self._timeout_s)
+        )
         return answer(self._agent.state())
 
     async def _media_path(self, request: web.Request) -> web.Response:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from podstream_core.agentapi import Assignment, Failure, MediaPath
+from podstream_core.api import LiveSpec
 from podstream_workloads.agent.children import CONFIGURE_TIMEOUT_S, ChildGoneError
 from podstream_workloads.agent.connections import Connections
 from podstream_workloads.agent.errors import Refusal
@@ -99,6 +100,23 @@ class Supervisor:
         for task in self._configuring:
             if task is not asyncio.current_task():
                 task.cancel()
+
+    def are_configured(self, names: Sequence[str]) -> bool:
+        """Whether every one of these workloads that has not failed has taken the session."""
+        members = self._roster.pick(names)
+        return all(member.is_finite is not None or member.failure for member in members)
+
+    async def update(self, names: Sequence[str], live: LiveSpec) -> None:
+        """Tell workloads of changed live members; their figures are as new afterwards.
+
+        Raises:
+            Refusal: a workload refuses.
+            ChildGoneError: a workload does not answer.
+        """
+        for member in self._roster.pick(names):
+            if member.failure is None:
+                results = await member.child.update(live)
+                member.store(results, now=datetime.now(UTC))
 
     async def move_media(self, path: MediaPath) -> bool:
         """Have the connection that listens on a port send elsewhere; false where there is none."""

@@ -8,7 +8,7 @@ counts slots. Everything runs on the child's event loop: CPU work goes to thread
 
 Order of calls for one session::
 
-    configure -> [connect_* | disconnect | results]* -> drain -> results -> process ends
+    configure -> [connect_* | disconnect | update | results]* -> drain -> results -> process ends
 """
 
 import socket
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from podstream_core.agentapi import Protocol, SessionRef
-from podstream_core.api import SessionSpec
+from podstream_core.api import LiveSpec, SessionSpec
 from podstream_core.api.base import ApiValue
 
 
@@ -177,6 +177,14 @@ class Workload(ABC):
     @abstractmethod
     def is_finite(self) -> bool:
         """Whether the workload will report `done` by itself. Asked after `configure`."""
+
+    async def update(self, live: LiveSpec) -> None:
+        """Follow the members of the spec that change while a session lives; returns when it does.
+
+        Called with a changed value, within 2 s. Workloads without such members need not override
+        it.
+        """
+        return
 
     async def connect_whep(self, connection: Connection, *, offer_sdp: str) -> str:
         """Answer a WHEP client's offer. The offer has no candidates; the answer has all of its own.

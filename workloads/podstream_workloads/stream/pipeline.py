@@ -8,12 +8,14 @@ import msgspec
 
 from podstream_core import names
 from podstream_core.agentapi import SessionRef
-from podstream_core.api import Stream, StreamResults
+from podstream_core.api import LiveStream, Stream, StreamResults, StreamState
 from podstream_workloads.agent.workload import Artefact
 from podstream_workloads.stream.frames import Frame
 from podstream_workloads.stream.recording.recorder import Place, Recorder
 from podstream_workloads.stream.statistics import Statistics
 
+SETTLE_TIMEOUT_S: Final = 1.5
+"""Less than the agent waits for a workload that is told of a change."""
 CLOSE_TIMEOUT_S: Final = 2.5
 """For the last file of a recording; the agent gives a workload 3 s in all."""
 
@@ -29,7 +31,7 @@ class Pipeline:
         scratch: Path,
         on_change: Callable[[], None],
     ) -> None:
-        """Prepare for the frames of a session, and begin its recording where it has one.
+        """Prepare for the frames of a session; `follow` lets them in.
 
         Args:
             spec: sizes, and whether and how frames are recorded.
@@ -38,21 +40,33 @@ class Pipeline:
             on_change: called in any thread when `results` has news that should not wait.
         """
         self.statistics = Statistics()
-        self._recorder: Recorder | None = None
-        recording = spec.recording
-        if recording is None:
+        self._live = LiveStream(state=StreamState.STOPPED)
+        self._recorder = _make_recorder(spec, session=session, scratch=scratch, on_change=on_change)
+
+    def follow(self, live: LiveStream) -> None:
+        """Do from now on what the live members of the spec say.
+
+        A recording that is to go on begins a new file, one that is not is finished: `settle` waits
+        for that.
+        """
+        self._live = live
+        recorder = self._recorder
+        if recorder is None:
             return
-        folder = scratch
-        if recording.volume is not None:
-            folder = Path(names.RECORDING_PATH) / (recording.volume.path or "")
-        self._recorder = Recorder(
-            recording,
-            size=(spec.width, spec.height),
-            place=Place(folder=folder, session_uid=session.uid, session_name=session.name),
-            on_change=on_change,
-        )
-        if recording.enabled:
-            self._recorder.start()
+        wanted = live.recording and self.is_running
+        if wanted and not recorder.is_wanted:
+            recorder.start()
+        elif not wanted:
+            recorder.stop()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether frames are used; otherwise they are counted and dropped."""
+        return self._live.state is StreamState.RUNNING
+
+    def settle(self) -> bool:
+        """Wait until a recording that was ended is whole, up to `SETTLE_TIMEOUT_S`."""
+        return self._recorder is None or self._recorder.settle(timeout_s=SETTLE_TIMEOUT_S)
 
     def frame(self, frame: Frame, *, now: float) -> None:
         """Take a frame; it is copied where it is kept. Never waits.
@@ -61,13 +75,16 @@ class Pipeline:
             frame: as it came.
             now: seconds on a monotonic clock.
         """
+        if not self.is_running:
+            self.statistics.discarded()
+            return
         self.statistics.frame(frame, now=now)
         if self._recorder is not None:
             self._recorder.offer(frame, at=now)
 
     def results(self) -> StreamResults:
         """The figures so far."""
-        figures = self.statistics.results()
+        figures = msgspec.structs.replace(self.statistics.results(), state=self._live.state)
         if self._recorder is None:
             return figures
         return msgspec.structs.replace(
@@ -86,3 +103,20 @@ class Pipeline:
     def close(self) -> bool:
         """Finish the recording; whether that was done in time. Waits up to `CLOSE_TIMEOUT_S`."""
         return self._recorder is None or self._recorder.close(timeout_s=CLOSE_TIMEOUT_S)
+
+
+def _make_recorder(
+    spec: Stream, *, session: SessionRef, scratch: Path, on_change: Callable[[], None]
+) -> Recorder | None:
+    recording = spec.recording
+    if recording is None:
+        return None
+    folder = scratch
+    if recording.volume is not None:
+        folder = Path(names.RECORDING_PATH) / (recording.volume.path or "")
+    return Recorder(
+        recording,
+        size=(spec.width, spec.height),
+        place=Place(folder=folder, session_uid=session.uid, session_name=session.name),
+        on_change=on_change,
+    )

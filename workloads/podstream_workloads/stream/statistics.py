@@ -20,6 +20,7 @@ class Statistics:
     def __init__(self) -> None:
         self._frames = 0
         self._bytes = 0
+        self._discarded = 0
         self._incomplete = 0
         self._arrivals: deque[float] = deque(maxlen=_WINDOW + 1)
         self._rate: float | None = None
@@ -51,6 +52,10 @@ class Statistics:
         if seconds > 0:
             self._rate = (len(self._arrivals) - 1) / seconds
 
+    def discarded(self) -> None:
+        """A frame is whole that nobody wants."""
+        self._discarded += 1
+
     def ended(self, *, filled: int) -> None:
         """A connection is over, so many bytes into a frame. Its rate stays until the next one's."""
         self._incomplete += filled > 0
@@ -62,6 +67,7 @@ class Statistics:
             frames_received=self._frames,
             bytes_received=self._bytes,
             frames_per_second=self._rate,
+            frames_discarded=self._discarded,
             incomplete_frames=self._incomplete,
             suspected_width=self._suspicion(),
         )

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import ClassVar, Final
 
 from podstream_core.agentapi import Protocol
-from podstream_core.api import SessionSpec, Stream, StreamResults
+from podstream_core.api import LiveSpec, SessionSpec, Stream, StreamResults
 from podstream_workloads.agent import (
     Connection,
     SpecRejected,
@@ -40,7 +40,8 @@ class StreamWorkload(Workload):
         self._spec = Stream()
         self._pipeline: Pipeline | None = None
         self._connections: dict[str, asyncio.Task[None]] = {}
-        self._told_at = 0.0
+        self._news: asyncio.TimerHandle | None = None
+        self._told_at = -_NEWS_S
 
     async def configure(self, spec: SessionSpec, context: WorkloadContext) -> None:
         """Take the session."""
@@ -57,7 +58,23 @@ class StreamWorkload(Workload):
         self._pipeline = Pipeline(
             spec.stream, session=context.session, scratch=context.artefact_dir, on_change=tell
         )
+        live = LiveSpec.of(spec).stream
+        assert live is not None  # the spec has a stream
+        self._pipeline.follow(live)
         context.ready()
+
+    async def update(self, live: LiveSpec) -> None:
+        """Start or stop the stream or its recording; a file that was ended is whole afterwards."""
+        if self._pipeline is None or live.stream is None:
+            return
+        self._pipeline.follow(live.stream)
+        logger.info(
+            "stream is %s",
+            live.stream.state,
+            extra={"recording": live.stream.recording},
+        )
+        if not await asyncio.to_thread(self._pipeline.settle):
+            logger.warning("the recording is still being finished")
 
     @property
     def is_finite(self) -> bool:
@@ -89,6 +106,8 @@ class StreamWorkload(Workload):
         """End all connections and finish the recording."""
         for connection_id in list(self._connections):
             await self.disconnect(connection_id)
+        if self._news is not None:
+            self._news.cancel()
         if self._pipeline is not None and not await asyncio.to_thread(self._pipeline.close):
             logger.error("the last file of the recording is not finished in time")
 
@@ -118,6 +137,18 @@ class StreamWorkload(Workload):
         if self._connections.pop(connection.id, None) is not None:
             context.lost(connection.id, reason=reason)
 
+    def _tell_soon(self, context: WorkloadContext) -> None:
+        """Let the agent know of new figures, now or once the last word is old enough."""
+        if self._news is not None:
+            return
+        loop = asyncio.get_running_loop()
+
+        def tell() -> None:
+            self._news, self._told_at = None, loop.time()
+            context.results_changed()
+
+        self._news = loop.call_at(max(self._told_at + _NEWS_S, loop.time()), tell)
+
     async def _receive(
         self, connection: Connection, sock: socket.socket, buffer: FrameBuffer
     ) -> None:
@@ -131,9 +162,7 @@ class StreamWorkload(Workload):
             pipeline.frame(frame, now=loop.time())
             if pipeline.statistics.frames == 1:
                 context.first_frame()
-            if loop.time() - self._told_at >= _NEWS_S:
-                self._told_at = loop.time()
-                context.results_changed()
+            self._tell_soon(context)
 
         def bytes_came(count: int) -> None:
             nonlocal is_new

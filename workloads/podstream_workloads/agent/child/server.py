@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 
 from podstream_core.agentapi import ErrorBody, MediaPath
+from podstream_core.api import LiveSpec
 from podstream_core.api.base import ApiValue
 from podstream_core.logs import set_process_log_fields
 from podstream_workloads.agent.child.reports import ChildContext, Reports
@@ -55,6 +56,7 @@ class ChildServer:
         app.router.add_post("/whep", self._whep)
         app.router.add_post("/disconnect", self._disconnect)
         app.router.add_post("/media-path", self._media_path)
+        app.router.add_post("/spec", self._update)
         app.router.add_post("/drain", self._drain)
         return app
 
@@ -136,6 +138,10 @@ class ChildServer:
         address = (call.address, call.address_port)
         is_moved = await self._workload.move_media(port=call.port, address=address)
         return _reply(MediaPathReply(is_moved=is_moved))
+
+    async def _update(self, request: web.Request) -> web.Response:
+        await self._workload.update(await _read(request, LiveSpec))
+        return _reply(await self._reports.pack(await self._workload.results()))
 
     async def _drain(self, _request: web.Request) -> web.Response:
         try:

@@ -85,6 +85,8 @@ class Recorder:
         self._room_checked_at = 0.0
         self._finished: tuple[Finished, ...] = ()
         self._stopped: Stopped | None = None
+        self._is_settled = threading.Event()
+        self._is_settled.set()
 
     # -- the side that receives frames; none of this waits -----------------------------------------
 
@@ -121,7 +123,12 @@ class Recorder:
         """Finish the file with the frames that have been offered."""
         if self._is_wanted:
             self._is_wanted = False
+            self._is_settled.clear()
             self._box.order(Order.STOP)
+
+    def settle(self, *, timeout_s: float) -> bool:
+        """Wait until a file that was stopped is finished; whether it is."""
+        return self._is_settled.wait(timeout_s)
 
     def close(self, *, timeout_s: float) -> bool:
         """Finish the file and end the thread; whether it has ended in time. Waits."""
@@ -181,6 +188,8 @@ class Recorder:
                 self._give_up(stopped_by(error, self._place.folder))
             except (av.error.FFmpegError, NoAviHeader, ValueError) as error:
                 self._give_up(Stopped(StopReason.ENCODER, f"the encoder failed: {error}"))
+            if item is Order.STOP:
+                self._is_settled.set()
             if item is Order.CLOSE:
                 return
 
