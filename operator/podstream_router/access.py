@@ -5,6 +5,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Final
 
+from podstream_core.agentapi import ANONYMOUS
 from podstream_core.tokens import CLIENT_AUDIENCE, PublicKeys, TokenError, TokenType
 from podstream_router.errors import Unauthorized, WrongSession
 from podstream_router.routes import PoolRoute, SessionRoute
@@ -62,7 +63,7 @@ def holder_of(token: str) -> str:
 
 def random_holder() -> str:
     """Holder id of a client that shows no token: nobody else can claim its slot."""
-    return secrets.token_hex(16)
+    return ANONYMOUS + secrets.token_hex(16)
 
 
 def authorise(session: SessionRoute, *, credential: Credential | None) -> None:

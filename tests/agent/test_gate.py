@@ -1,8 +1,9 @@
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
-from podstream_core.agentapi import ConnectionGrant, Protocol
+from podstream_core.agentapi import ANONYMOUS, ConnectionGrant, Protocol
 from podstream_workloads.agent.gate import Admitted, Gate, Refused, Tick
 
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
@@ -179,3 +180,55 @@ def test_reserved_slot_is_shown_as_not_connected() -> None:
     assert [(item.id, item.connected) for item in gate.connections()] == [("a1", False)]
     assert gate.next_deadline() == 1 + RECONNECT_S
     assert gate.grant_of("a1") is None
+
+
+def client(holder: str, workload: str, address: str = "192.0.2.1") -> ConnectionGrant:
+    role = {"circle": "player", "imageOps": "caller"}[workload]
+    return msgspec.structs.replace(grant(holder, role, workload), client_address=address)
+
+
+def two_workloads() -> Gate:
+    gate = Gate(reconnect_s=RECONNECT_S, establish_s=ESTABLISH_S)
+    gate.add_workload("circle", roles={"player": 1})
+    gate.add_workload("imageOps", roles={"caller": 1})
+    return gate
+
+
+def said(gate: Gate, asked: ConnectionGrant, connection: str, *, now: float = 1) -> object:
+    answer = gate.admit(asked, connection_id=connection, since=SINCE, now=now)
+    return answer.error if isinstance(answer, Refused) else answer
+
+
+def test_one_client_has_a_slot_of_each_workload_and_nobody_else_any() -> None:
+    gate = two_workloads()
+    assert said(gate, client("anna", "circle"), "a1") == Admitted()
+    assert said(gate, client("bert", "imageOps"), "b1") == "Busy", "free, but anna's session"
+    assert said(gate, client("anna", "imageOps"), "a2") == Admitted()
+    for workload in ("circle", "imageOps"):
+        assert said(gate, client("bert", workload), "b2") == "Busy"
+
+
+def test_another_client_waits_until_both_workloads_are_free() -> None:
+    gate = two_workloads()
+    for workload, connection in (("circle", "a1"), ("imageOps", "a2")):
+        said(gate, client("anna", workload), connection)
+        gate.establish(connection)
+    gate.release("a2", now=2)
+    gate.release("a1", now=5)
+    assert said(gate, client("bert", "imageOps"), "b1", now=13) == "Busy", "circle is kept"
+    assert said(gate, client("bert", "imageOps"), "b1", now=15) == Admitted()
+    assert said(gate, client("anna", "circle"), "a3", now=16) == "Busy"
+
+
+def test_without_a_token_an_address_tells_clients_apart() -> None:
+    gate = two_workloads()
+    mine, other = "192.0.2.1", "192.0.2.2"
+    assert said(gate, client(ANONYMOUS + "1", "circle", mine), "a1") == Admitted()
+    assert said(gate, client(ANONYMOUS + "2", "imageOps", other), "b1") == "Busy"
+    assert said(gate, client(ANONYMOUS + "3", "circle", mine), "a2") == "Busy"
+    assert said(gate, client(ANONYMOUS + "4", "imageOps", mine), "a3") == Admitted()
+    half_known = two_workloads()
+    assert said(half_known, client("anna", "circle", mine), "a1") == Admitted()
+    assert said(half_known, client(ANONYMOUS + "5", "imageOps", other), "b1") == "Busy"
+    assert said(half_known, client(ANONYMOUS + "6", "imageOps", mine), "a2") == Admitted()
+    assert said(half_known, client("bert", "circle", mine), "b2") == "Busy"

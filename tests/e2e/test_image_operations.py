@@ -20,10 +20,12 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from e2e import kube, pictures
 from e2e.cutting_proxy import cutting_proxy
+from e2e.http import post_offer
 from e2e.pools import pool
 from e2e.sessions import Session, circle, session
 from imageops import hostile
 from imageops.server import Images, collect, noise, raw, requests
+from podstream_core.tokens import CLIENT_AUDIENCE, SigningKey, TokenType
 from podstream_workloads.imageops.wire import podstream_image_v1_pb2 as pb
 
 TURN = pb.Operation(turn=pb.Turn(quarters=1))
@@ -222,13 +224,14 @@ def test_unchanged_clients_of_the_port_get_a_pod_each_and_then_busy() -> None:
 
 
 def test_circle_and_pictures_in_one_pod(tmp_path: Path, photo: Path) -> None:
-    """Each workload has a place for the client of the token, and both figures come to status."""
+    """Each has a place for the client of the token and for nobody else; both come to status."""
     spec = {"circle": circle(frames=120), "imageOps": {}, "resultsIntervalSeconds": 1}
     with session(spec, prefix="both") as made:
         made.wait_phase("Ready")
-        token = made.token()
+        token, others = made.token(), token_of_another_client(made)
         with made.playing() as player:
             made.wait_phase("Connected")
+            assert busy_for(made, others) == ("RESOURCE_EXHAUSTED", 503), "pictures has a place"
             arguments = ["--input", str(photo), "--output", str(tmp_path / "o.png"), "--mean"]
             code, text = pictures.run(made, *arguments, token=token)
             assert code == 0, text
@@ -237,11 +240,29 @@ def test_circle_and_pictures_in_one_pod(tmp_path: Path, photo: Path) -> None:
                 with pictures.connected(made, token=token) as other:
                     error = failure(other, noise(4, 4))
                 assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+                assert busy_for(made, others) == ("RESOURCE_EXHAUSTED", 503)
+                assert _takes(images), "the client has noticed nothing"
             player.communicate(timeout=90)
         made.wait_phase("Completed")
         assert made.circle["framesScored"] >= 100
         assert pictures.figures(made)["operations"]["mean"] == 1
         assert made.status["workloads"] == "circle,imageOps"
+
+
+def token_of_another_client(made: Session) -> str:
+    """A second token for the session, as somebody else may be given one."""
+    secret = kube.get("secret", "podstream-keys")
+    assert secret is not None
+    key = SigningKey.from_pem(base64.b64decode(secret["data"]["client.pem"]))
+    uid = made.body["metadata"]["uid"]
+    return key.sign(TokenType.CLIENT, audience=CLIENT_AUDIENCE, subject=uid)
+
+
+def busy_for(made: Session, token: str) -> tuple[str, int]:
+    """What the holder of a token is answered by the pictures' and by the ball's side."""
+    with pictures.connected(made, token=token) as images:
+        error = failure(images, noise(4, 4))
+    return error.code().name, post_offer(made.endpoint(), token=token).status
 
 
 def _takes(images: Images) -> bool:

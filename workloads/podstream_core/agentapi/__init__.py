@@ -1,6 +1,7 @@
 """What operator, router and agent say to each other (docs/adr/0002-contract.md)."""
 
 from podstream_core.agentapi.messages import (
+    ANONYMOUS,
     AgentPhase,
     AgentState,
     Assignment,
@@ -16,6 +17,7 @@ from podstream_core.agentapi.messages import (
 )
 
 __all__ = [
+    "ANONYMOUS",
     "AgentPhase",
     "AgentState",
     "AssignRequest",

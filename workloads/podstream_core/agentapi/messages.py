@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -53,6 +53,10 @@ class Protocol(StrEnum):
     """Bytes that only client and workload understand."""
 
 
+ANONYMOUS: Final = "anonymous-"
+"""How the holder of a client without a token begins."""
+
+
 class ConnectionGrant(ApiValue, frozen=True, kw_only=True):
     """Claims of a connection token: the router vouches for this client."""
 
@@ -62,9 +66,19 @@ class ConnectionGrant(ApiValue, frozen=True, kw_only=True):
     role: str
     protocol: Protocol
     holder: str
-    """Stable for one client: digest of its token, or random where it shows none."""
+    """Stable for one client: digest of its token, or `ANONYMOUS` and random where it shows none."""
     client_address: str = ""
-    """For logs and status; never used for decisions."""
+    """For logs and status; without a token also what tells one client from another."""
+
+    def is_of_client(self, other: "ConnectionGrant") -> bool:
+        """Whether both were given to one client, as far as can be told.
+
+        A token tells for sure; a client without one is known by its address.
+        """
+        if self.holder == other.holder:
+            return True
+        is_anonymous = self.holder.startswith(ANONYMOUS) or other.holder.startswith(ANONYMOUS)
+        return is_anonymous and self.client_address == other.client_address
 
 
 class ConnectionInfo(ApiValue, frozen=True, kw_only=True):

@@ -1,5 +1,8 @@
 """Who may connect: slots per (workload, role), kept for a client that comes back.
 
+A session is one client's: while somebody has a slot of one workload, the others take nobody else.
+Within a workload its roles say how many clients there are.
+
 A slot is taken by a holder, not by a connection: it outlives a lost connection for `reconnect_s`,
 and a holder that tries again before media came up takes the place of its own attempt. While its
 connection is established the holder is refused like everybody else: a second client with the same
@@ -122,6 +125,13 @@ class Gate:
                 f"this session has no role {grant.role!r} of workload {grant.workload!r}",
             )
         self.tick(now)
+        strangers = [
+            slot
+            for slot in self._slots
+            if slot.kind.workload != grant.workload and not slot.grant.is_of_client(grant)
+        ]
+        if strangers:
+            return Refused("Busy", self._describe_busy(strangers, now))
         same_kind = [slot for slot in self._slots if slot.kind == kind]
         own = next((slot for slot in same_kind if slot.grant.holder == grant.holder), None)
         establish_by = now + self._establish_s

@@ -17,7 +17,7 @@ from typing import Any, Final
 import aiohttp
 from aiohttp import web
 
-from podstream_core.agentapi import ConnectionGrant, ErrorBody, Protocol
+from podstream_core.agentapi import ANONYMOUS, ConnectionGrant, ErrorBody, Protocol
 from podstream_core.api import AccessMode, StreamSession
 from podstream_core.names import CONNECTION_HEADER
 from podstream_core.tokens import (
@@ -178,7 +178,7 @@ class Gateway:
     def _authorize(self, request: web.Request) -> str:
         """Holder of the slot: digest of the client's token, random where access is public."""
         if self._session.spec.access.mode is AccessMode.PUBLIC:
-            return secrets.token_hex(16)
+            return ANONYMOUS + secrets.token_hex(16)
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             raise TokenError("send the header Authorization: Bearer <token>")
@@ -234,7 +234,7 @@ class Gateway:
     async def _open_stream(
         self, protocol: Protocol
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        holder = secrets.token_hex(16)
+        holder = ANONYMOUS + secrets.token_hex(16)
         deadline = asyncio.get_running_loop().time() + HOLD_TIMEOUT_S
         while True:
             token = self._token(protocol, holder=holder)
