@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from podstream_core import names
 from podstream_core.agentapi import AgentState
 from podstream_core.api import PoolKey, StreamSession
 from podstream_core.tokens import CLIENT_AUDIENCE, SigningKey, TokenType
@@ -50,6 +51,7 @@ from podstream_operator.resources import (
     build_access_secret,
     build_client_pod,
     build_session_pod,
+    has_view_token,
     secret_name,
 )
 from podstream_operator.status import whep_cluster_url
@@ -228,9 +230,7 @@ class Actor:
             body = await self._create_secret(session, expires_at=action.expires_at)
             secret = SecretFacts.from_body(body)
         elif verdict is SecretVerdict.REFRESH:
-            built = build_access_secret(
-                session, token=self._client_token(session, expires_at=action.expires_at)
-            )
+            built = self._build_secret(session, expires_at=action.expires_at)
             await self._kube.patch_secret(namespace, name, patch={"data": built["data"]})
             secret = dataclasses.replace(secret, expires_at=action.expires_at)
         elif verdict is SecretVerdict.FOREIGN:
@@ -245,8 +245,7 @@ class Actor:
 
     async def _create_secret(self, session: StreamSession, *, expires_at: datetime) -> Body:
         namespace, name = session.metadata.namespace, secret_name(session)
-        token = self._client_token(session, expires_at=expires_at)
-        body = build_access_secret(session, token=token)
+        body = self._build_secret(session, expires_at=expires_at)
         try:
             return await self._kube.create_secret(namespace, body)
         except ApiConflict:
@@ -255,12 +254,23 @@ class Actor:
                 raise ApiUnavailable(f"secret {name} went away while it was read") from None
             return existing
 
-    def _client_token(self, session: StreamSession, *, expires_at: datetime) -> str:
+    def _build_secret(self, session: StreamSession, *, expires_at: datetime) -> Body:
+        views = None
+        if has_view_token(session):
+            claims = {names.VIEW_CLAIM: names.VIEW_SCOPE}
+            views = self._client_token(session, expires_at=expires_at, claims=claims)
+        token = self._client_token(session, expires_at=expires_at)
+        return build_access_secret(session, token=token, view_token=views)
+
+    def _client_token(
+        self, session: StreamSession, *, expires_at: datetime, claims: dict[str, str] | None = None
+    ) -> str:
         now = self._clock.now()
         return self._client_key.sign(
             TokenType.CLIENT,
             audience=CLIENT_AUDIENCE,
             subject=session.metadata.uid,
+            claims=claims,
             lifetime_s=(expires_at - now).total_seconds(),
             now=now.timestamp(),
         )

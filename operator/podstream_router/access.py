@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from podstream_core.agentapi import ANONYMOUS
+from podstream_core.names import SECRET_TOKEN_KEY, VIEW_CLAIM, VIEW_SCOPE
 from podstream_core.tokens import CLIENT_AUDIENCE, PublicKeys, TokenError, TokenType
 from podstream_router.errors import Unauthorized, WrongSession
 from podstream_router.routes import PoolRoute, SessionRoute
@@ -21,6 +22,8 @@ class Credential:
     """UID of a session or pool, or the id under which a router has assigned a session's pod."""
     holder: str
     """Digest of the token: the same client, the same holder."""
+    views_only: bool = False
+    """It opens the session's pictures, and nothing else."""
 
 
 def bearer_token(authorization: str | None) -> str | None:
@@ -45,15 +48,23 @@ def read_credential(authorization: str | None, *, keys: PublicKeys) -> Credentia
         Unauthorized: there is a token and it is not acceptable.
     """
     token = bearer_token(authorization)
-    if token is None:
-        return None
+    return None if token is None else check_token(token, keys=keys)
+
+
+def check_token(token: str, *, keys: PublicKeys) -> Credential:
+    """Check a client's token.
+
+    Raises:
+        Unauthorized: it is not acceptable.
+    """
     try:
         claims = keys.verify(token, kind=TokenType.CLIENT, audience=CLIENT_AUDIENCE)
     except TokenError as error:
         raise Unauthorized(
             f"the token is not acceptable: {error}; read it anew from the session's Secret"
         ) from error
-    return Credential(str(claims["sub"]), holder_of(token))
+    views_only = claims.get(VIEW_CLAIM) == VIEW_SCOPE
+    return Credential(str(claims["sub"]), holder_of(token), views_only)
 
 
 def holder_of(token: str) -> str:
@@ -68,6 +79,23 @@ def random_holder() -> str:
 
 def authorise(session: SessionRoute, *, credential: Credential | None) -> None:
     """Let a client in.
+
+    Raises:
+        Unauthorized: the session asks for a token and there is none.
+        WrongSession: the token is for another session, or for looking on.
+    """
+    if session.public:
+        return
+    if credential is not None and credential.views_only:
+        raise WrongSession(
+            "this token opens the session's pictures only: use the one under the key "
+            f"{SECRET_TOKEN_KEY!r} of the session's Secret"
+        )
+    authorise_view(session, credential=credential)
+
+
+def authorise_view(session: SessionRoute, *, credential: Credential | None) -> None:
+    """Let a viewer in: with the session's token, or the one for looking on.
 
     Raises:
         Unauthorized: the session asks for a token and there is none.

@@ -45,6 +45,7 @@ from podstream_router.signalling import SignallingListener
 from podstream_router.tcp import TcpListener
 from podstream_router.tls import Certificate
 from podstream_router.watch import ApiReader, Watch, pods_in, pools_in, sessions_in
+from podstream_router.watching import WatchHandlers
 from podstream_router.whep import WhepHandlers
 
 logger = logging.getLogger(__name__)
@@ -130,6 +131,7 @@ class Router:
         self.sharing.attach(self.relay.flows)
         self.routes.on_pod_gone = self._on_pod_gone
         self._held = Places(total=limits.held, per_source=limits.connections_per_source)
+        self._rate = RateLimit(per_second=limits.requests_per_second, clock=time.monotonic)
         self._whep = WhepHandlers(
             routes=self.routes,
             placement=self._placement,
@@ -138,7 +140,7 @@ class Router:
             agent=self._agent,
             client_keys=keys.client,
             held=self._held,
-            rate=RateLimit(per_second=limits.requests_per_second, clock=time.monotonic),
+            rate=self._rate,
             hints=self._hints,
             metrics=self.metrics,
         )
@@ -172,6 +174,10 @@ class Router:
             hints=self._hints,
             metrics=self.metrics,
         )
+        self._watching = WatchHandlers(
+            self._desk, client_keys=keys.client, rate=self._rate, places=self._streaming
+        )
+        self._watching.add_to(app)
         self._raw_listeners: list[SocketListener] = []
         self._sharing_task: asyncio.Task[None] | None = None
         self.ports: dict[str, int] = {}
@@ -244,6 +250,7 @@ class Router:
         for listener in self._raw_listeners:
             listener.stop_accepting()
         self._placement.drain()
+        self._watching.end()
         closing = [self._server.close(drain_s=drain_s)]
         closing += [listener.close(drain_s=drain_s) for listener in self._raw_listeners]
         await asyncio.gather(*closing)

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import socket
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp.typedefs import Handler
 
 from podstream_core.api import PoolKey, SessionKey
 from podstream_core.names import SESSION_HEADER, TOKEN_HEADER
@@ -40,6 +41,8 @@ DOCUMENTATION: Final = """podstream router
 Play a session's stream:    POST   /s/{namespace}/{session}/whep      (WHEP, application/sdp)
 Read a session's results:   GET    /s/{namespace}/{session}/results
 Read a file of them:        GET    /s/{namespace}/{session}/results/{file}
+Look on in a browser:       GET    /s/{namespace}/{session}/mjpeg     (also ?token=<view token>)
+Look on, raw frames:        GET    /s/{namespace}/{session}/frames
 Play a stream of your own:  POST   /p/{namespace}/{pool}/whep         (a new session of the pool)
 
 Send the session's or the pool's token as 'Authorization: Bearer <token>'. See docs/architecture.md
@@ -138,18 +141,15 @@ def _from_aiohttp(request: web.Request, error: web.HTTPException) -> web.StreamR
     return web.json_response({"error": name, "message": message}, status=error.status, headers=kept)
 
 
-def cors(origin: str) -> Middleware:
-    """Middleware that lets pages of other origins use the session paths."""
+def cors(origin: str) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """Lets pages of other origins use the session paths; for every answer, before its head goes."""
 
-    @web.middleware
-    async def add_headers(request: web.Request, handler: Handler) -> web.StreamResponse:
-        response = await handler(request)
+    async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
         if request.path.startswith(("/s/", "/p/")):
             response.headers["Access-Control-Allow-Origin"] = origin
             response.headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
             if origin != "*":
                 response.headers["Vary"] = "Origin"
-        return response
 
     return add_headers
 
@@ -174,7 +174,8 @@ async def documentation(_request: web.Request) -> web.Response:
 
 def build_app(*, cors_origin: str) -> web.Application:
     """An application with the shared middlewares and `/`."""
-    app = web.Application(middlewares=[cors(cors_origin), refusals])
+    app = web.Application(middlewares=[refusals])
+    app.on_response_prepare.append(cors(cors_origin))
     app.router.add_get("/", documentation)
     return app
 

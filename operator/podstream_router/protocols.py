@@ -12,6 +12,8 @@ _ROLES: Final = {
     Protocol.SIGNALLING: {"circle": "player"},
     Protocol.GRPC: {"imageOps": "caller"},
     Protocol.TCP: {"stream": "publisher"},
+    Protocol.MJPEG: {"stream": "viewer"},
+    Protocol.VIEW: {"stream": "viewer"},
 }
 """Workload to role, per protocol."""
 

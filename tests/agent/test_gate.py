@@ -232,3 +232,33 @@ def test_without_a_token_an_address_tells_clients_apart() -> None:
     assert said(half_known, client(ANONYMOUS + "5", "imageOps", other), "b1") == "Busy"
     assert said(half_known, client(ANONYMOUS + "6", "imageOps", mine), "a2") == Admitted()
     assert said(half_known, client("bert", "circle", mine), "b2") == "Busy"
+
+
+def test_observers_are_counted_but_hold_nothing() -> None:
+    gate = Gate(reconnect_s=RECONNECT_S, establish_s=ESTABLISH_S)
+    gate.add_workload("stream", roles={"publisher": 1, "viewer": 1}, observers=["viewer"])
+    looking = grant("v", role="viewer", workload="stream")
+    assert gate.admit(looking, connection_id="v1", since=SINCE, now=0) == Admitted()
+    gate.establish("v1")
+    assert (gate.is_taken, gate.was_connected) == (False, False)
+    assert [item.observer for item in gate.connections()] == [True]
+    other = grant("w", role="viewer", workload="stream")
+    refused = gate.admit(other, connection_id="w1", since=SINCE, now=1)
+    assert isinstance(refused, Refused)
+    assert "1 places for a viewer" in refused.message
+    gate.release("v1", now=2)
+    assert gate.admit(other, connection_id="w2", since=SINCE, now=2) == Admitted()
+    pushing = grant("p", role="publisher", workload="stream")
+    assert gate.admit(pushing, connection_id="p1", since=SINCE, now=3) == Admitted()
+    gate.establish("p1")
+    assert (gate.is_taken, gate.was_connected) == (True, True)
+
+
+def test_observers_keep_no_other_workload_from_its_client() -> None:
+    gate = two_workloads()
+    gate.add_workload("stream", roles={"publisher": 1, "viewer": 1}, observers=["viewer"])
+    looking = grant("v", role="viewer", workload="stream")
+    assert said(gate, looking, "v1") == Admitted()
+    assert said(gate, client("anna", "circle"), "a1") == Admitted()
+    gate.release("v1", now=2)
+    assert said(gate, looking, "v2", now=3) == Admitted()

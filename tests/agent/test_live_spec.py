@@ -17,7 +17,7 @@ from agent.harness import (
     control_token,
     eventually,
 )
-from podstream_core.agentapi import Protocol
+from podstream_core.agentapi import AgentPhase, Protocol
 from podstream_core.api import Recording, SessionSpec, Stream, StreamResults, StreamState
 
 FRAME = bytes(64 * 48 * 3)
@@ -37,12 +37,23 @@ async def streaming(start_agent: StartAgent) -> AgentProcess:
     return agent
 
 
-async def publisher(agent: AgentProcess) -> StreamClient:
-    token = connection_token(protocol=Protocol.TCP, role="publisher", workload="stream")
+async def dial(
+    agent: AgentProcess, protocol: Protocol, *, role: str, holder: str
+) -> tuple[StreamClient, Any]:
+    token = connection_token(protocol=protocol, role=role, workload="stream", holder=holder)
     client = await agent.raw_stream()
     await client.send(json.dumps({"token": token}).encode() + b"\n")
-    assert (await client.reply())["ok"]
+    return client, await client.reply()
+
+
+async def publisher(agent: AgentProcess) -> StreamClient:
+    client, reply = await dial(agent, Protocol.TCP, role="publisher", holder="anna")
+    assert reply["ok"]
     return client
+
+
+async def viewer(agent: AgentProcess, *, holder: str) -> tuple[StreamClient, Any]:
+    return await dial(agent, Protocol.VIEW, role="viewer", holder=holder)
 
 
 async def put(agent: AgentProcess, *, generation: int = 2, **stream: Any) -> Answer:
@@ -131,6 +142,30 @@ async def test_change_of_another_session_is_refused(streaming: AgentProcess) -> 
     assert (answer.status, answer.error) == (409, "AlreadyAssigned")
     answer = await streaming.call("PUT", "/spec", json_body=body)
     assert answer.status == 401
+
+
+async def test_session_does_not_live_by_its_viewers(streaming: AgentProcess) -> None:
+    first, reply = await viewer(streaming, holder="v1")
+    assert reply["ok"]
+    state = await streaming.reaches(
+        lambda state: bool(state.results and state.results.stream and state.results.stream.viewers)
+    )
+    assert (state.phase, state.timeline.connected_at) == (AgentPhase.READY, None)
+    assert [item.observer for item in state.connections] == [True]
+    _, refused = await viewer(streaming, holder="v2")
+    assert refused["error"] == "Busy"
+    assert "1 places for a viewer" in refused["message"]
+    client = await publisher(streaming)
+    await client.send(FRAME)
+    assert await first.reader.readexactly(len(FRAME)) == FRAME
+    first.close()
+    await streaming.reaches(lambda state: len(state.connections) == 1)
+    again, reply = await viewer(streaming, holder="v3")
+    assert reply["ok"]
+    client.close()
+    await streaming.reaches(lambda state: any(not item.connected for item in state.connections))
+    streaming.terminate()
+    assert await again.ended() == b""
 
 
 async def test_recording_is_finished_when_the_session_ends(streaming: AgentProcess) -> None:

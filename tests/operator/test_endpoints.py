@@ -41,6 +41,20 @@ def test_a_session_is_reached_as_its_workloads_speak(spec: dict[str, Any], urls:
     assert [item.url for item in found] == urls
 
 
+@pytest.mark.parametrize(
+    ("viewers", "protocols"), [(1, ["TCP", "MJPEG"]), (0, ["TCP"])], ids=["viewers", "none"]
+)
+def test_a_stream_is_pushed_by_tcp_and_looked_at_by_http(
+    viewers: int, protocols: list[str]
+) -> None:
+    site = replace(SITE, frames_address="h:953", frames_cluster_address="r:953")
+    made = make_session(circle=None, stream={"maxViewers": viewers}, listeners=["frames"])
+    found = endpoints_of(made, site=site)
+    assert [item.protocol for item in found] == protocols
+    if viewers:
+        assert found[1].url == "http://127.0.0.1:8080/s/media/ball/mjpeg"
+
+
 def test_without_a_grpc_listener_no_address_is_promised() -> None:
     assert endpoints_of(make_session(**PICTURES), site=SITE) == []
 

@@ -45,6 +45,13 @@ CLIENT_CONTAINER: Final = "client"
 SECRET_TOKEN_KEY: Final = "token"
 """Key of the client's token inside the session's access Secret."""
 
+SECRET_VIEW_TOKEN_KEY: Final = "viewToken"
+"""Key of the token that only lets its holder look on, where the session has pictures to show."""
+VIEW_CLAIM: Final = "scope"
+"""Claim of a client token that limits what it opens."""
+VIEW_SCOPE: Final = "view"
+"""Its value on a token that opens pictures only."""
+
 ENV_POD_UID: Final = "POD_UID"
 ENV_POD_NAME: Final = "POD_NAME"
 ENV_POD_NAMESPACE: Final = "POD_NAMESPACE"

@@ -1,6 +1,10 @@
 """Builders of everything that the operator creates. Pure: a session in, a dict out."""
 
-from podstream_operator.resources.access_secret import build_access_secret, has_secret
+from podstream_operator.resources.access_secret import (
+    build_access_secret,
+    has_secret,
+    has_view_token,
+)
 from podstream_operator.resources.client_pod import build_client_pod
 from podstream_operator.resources.image import SessionImage
 from podstream_operator.resources.names import (
@@ -24,6 +28,7 @@ __all__ = [
     "build_warm_pod",
     "client_pod_name",
     "has_secret",
+    "has_view_token",
     "pod_shape",
     "secret_name",
     "session_pod_name",

@@ -21,8 +21,18 @@ def has_secret(owner: StreamSession | StreamPool) -> bool:
     return owner.spec.access.mode is AccessMode.TOKEN and not made_by_connection
 
 
-def build_access_secret(owner: StreamSession | StreamPool, *, token: str) -> dict[str, Any]:
+def has_view_token(owner: StreamSession | StreamPool) -> bool:
+    """Whether there are pictures that somebody may be allowed to look at, and no more."""
+    return isinstance(owner, StreamSession) and owner.spec.stream is not None
+
+
+def build_access_secret(
+    owner: StreamSession | StreamPool, *, token: str, view_token: str | None = None
+) -> dict[str, Any]:
     """The Secret, owned by the session or pool and gone with it."""
+    tokens = {names.SECRET_TOKEN_KEY: token}
+    if view_token is not None:
+        tokens[names.SECRET_VIEW_TOKEN_KEY] = view_token
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -33,5 +43,5 @@ def build_access_secret(owner: StreamSession | StreamPool, *, token: str) -> dic
             "ownerReferences": [owner_reference(owner)],
         },
         "type": "Opaque",
-        "data": {names.SECRET_TOKEN_KEY: base64.b64encode(token.encode()).decode()},
+        "data": {key: base64.b64encode(value.encode()).decode() for key, value in tokens.items()},
     }

@@ -315,10 +315,11 @@ def _origin(session: StreamSession, *, pod: PodFacts, restarts: int) -> Origin:
 
 
 def _connection(previous: SessionStatus, *, state: AgentState | None) -> ConnectionStatus | None:
-    """The first connection that was seen; it stays when the client has left."""
-    if previous.connection is not None or state is None or not state.connections:
+    """The first connection that was seen; it stays when the client has left. Viewers are none."""
+    found = [] if state is None else [item for item in state.connections if not item.observer]
+    if previous.connection is not None or not found:
         return previous.connection
-    first = min(state.connections, key=lambda item: item.since)
+    first = min(found, key=lambda item: item.since)
     return ConnectionStatus(
         protocol=first.protocol.value, client_address=first.client_address or None
     )

@@ -26,12 +26,15 @@ def endpoints_of(session: StreamSession, *, site: Site) -> list[Endpoint]:
     workloads = session.spec.workloads
     endpoints = []
     if "circle" in workloads:
-        endpoints.append(_whep(_whep_path(session), site=site))
+        endpoints.append(_http("WHEP", _whep_path(session), site=site))
         endpoints += _signalling(session.spec.listeners, site=site)
     if "imageOps" in workloads:
         endpoints += _grpc(site)
     if "stream" in workloads:
         endpoints += _frames(session.spec.listeners, site=site)
+    if session.spec.stream is not None and session.spec.stream.max_viewers:
+        path = f"/s/{session.metadata.namespace}/{session.metadata.name}/mjpeg"
+        endpoints.append(_http("MJPEG", path, site=site))
     return endpoints
 
 
@@ -41,7 +44,7 @@ def pool_endpoints(pool: StreamPool, *, site: Site) -> list[Endpoint]:
     endpoints = []
     if "circle" in workloads:
         path = f"/p/{pool.metadata.namespace}/{pool.metadata.name}/whep"
-        endpoints.append(_whep(path, site=site))
+        endpoints.append(_http("WHEP", path, site=site))
         endpoints += _signalling(pool.spec.listeners, site=site)
     if "imageOps" in workloads and not GRPC_LISTENERS.isdisjoint(pool.spec.listeners):
         endpoints += _grpc(site)
@@ -59,9 +62,9 @@ def _whep_path(session: StreamSession) -> str:
     return f"/s/{session.metadata.namespace}/{session.metadata.name}/whep"
 
 
-def _whep(path: str, *, site: Site) -> Endpoint:
+def _http(protocol: str, path: str, *, site: Site) -> Endpoint:
     return Endpoint(
-        protocol="WHEP", url=site.external_url + path, cluster_url=site.cluster_url + path
+        protocol=protocol, url=site.external_url + path, cluster_url=site.cluster_url + path
     )
 
 

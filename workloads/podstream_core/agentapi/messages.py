@@ -51,6 +51,10 @@ class Protocol(StrEnum):
     """Newline-JSON WebRTC signalling over TCP; the server offers."""
     TCP = "TCP"
     """Bytes that only client and workload understand."""
+    MJPEG = "MJPEG"
+    """The stream as JPEG pictures over HTTP, for browsers (`multipart/x-mixed-replace`)."""
+    VIEW = "View"
+    """The stream as raw frames, as its publisher sends them."""
 
 
 ANONYMOUS: Final = "anonymous-"
@@ -92,6 +96,8 @@ class ConnectionInfo(ApiValue, frozen=True, kw_only=True):
     connected: bool
     """False while the slot is only reserved for a client that may return."""
     client_address: str = ""
+    observer: bool = False
+    """It only looks on: the session neither waits for it nor lives by it."""
 
 
 class AgentPhase(StrEnum):

@@ -26,6 +26,8 @@ class Stream(ApiValue, frozen=True, kw_only=True):
     """Rows of a frame."""
     state: StreamState = StreamState.RUNNING
     """Can be changed while the session lives."""
+    max_viewers: Annotated[int, Meta(ge=0, le=100)] = 1
+    """Who may look on at once; viewers never take the publisher's place."""
     recording: Recording | None = None
     """Whether and how frames are kept as video files; without it they never are."""
 
@@ -46,6 +48,8 @@ class StreamResults(ApiValue, frozen=True, kw_only=True):
     """Frames that a connection ended in; their bytes are dropped, the next frame starts anew."""
     suspected_width: int | None = None
     """Width that the pictures seem to have where it is not `spec.stream.width`."""
+    viewers: int = 0
+    """Connected now."""
     recording: RecordingResults | None = None
     """Set where the spec has a recording."""
     recordings: list[RecordingFile] = []

@@ -83,7 +83,7 @@ class Connections:
 
     def add_workload(self, member: Member) -> None:
         """Open the slots of a workload that has taken the session."""
-        self._gate.add_workload(member.name, roles=member.roles)
+        self._gate.add_workload(member.name, roles=member.roles, observers=member.observers)
 
     def remove_workload(self, member: Member) -> None:
         """Forget all slots of a workload that is gone."""
@@ -239,7 +239,7 @@ class Connections:
 
     def _note_connected(self, grant: ConnectionGrant, connection: Connection) -> None:
         self._count_connection(grant, "Accepted")
-        if self.first_at is None:
+        if self.first_at is None and not self._gate.is_observer(grant):
             self.first_at = datetime.now(UTC)
         logger.info(
             "client connected",

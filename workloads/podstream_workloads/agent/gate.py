@@ -7,11 +7,12 @@ A slot is taken by a holder, not by a connection: it outlives a lost connection 
 and a holder that tries again before media came up takes the place of its own attempt. While its
 connection is established the holder is refused like everybody else: a second client with the same
 token must not cut the first one off. A connection that was never established gives its slot back
-at once, unless the slot had been established before. The gate knows no clock; every call gets
-`now` in seconds of a monotonic one.
+at once, unless the slot had been established before. Observers (viewers) are counted like all
+others, but the session does not live by them, and their slots are free as soon as they leave. The
+gate knows no clock; every call gets `now` in seconds of a monotonic one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -58,6 +59,7 @@ class _Slot:
     grant: ConnectionGrant
     connection_id: str
     since: datetime
+    is_observer: bool
     establish_by: float | None
     """Set while a connection is admitted but not established."""
     reserved_until: float | None = None
@@ -84,17 +86,18 @@ class Gate:
         self._reconnect_s = reconnect_s
         self._establish_s = establish_s
         self._capacity: dict[SlotKind, int] = {}
+        self._observers: set[SlotKind] = set()
         self._slots: list[_Slot] = []
         self._was_connected = False
 
     @property
     def is_taken(self) -> bool:
-        """Whether a client is connected or may still return."""
-        return bool(self._slots)
+        """Whether a client is connected or may still return; observers do not count."""
+        return any(not slot.is_observer for slot in self._slots)
 
     @property
     def was_connected(self) -> bool:
-        """Whether any connection was ever established."""
+        """Whether any connection but an observer's was ever established."""
         return self._was_connected
 
     @property
@@ -102,10 +105,23 @@ class Gate:
         """Slots there are, by kind."""
         return self._capacity
 
-    def add_workload(self, workload: str, *, roles: Mapping[str, int]) -> None:
-        """Open the slots of a workload."""
+    def add_workload(
+        self, workload: str, *, roles: Mapping[str, int], observers: Collection[str] = ()
+    ) -> None:
+        """Open the slots of a workload.
+
+        Args:
+            workload: its name.
+            roles: slots there are, by role.
+            observers: roles that only look on.
+        """
         for role, capacity in roles.items():
             self._capacity[SlotKind(workload, role)] = capacity
+        self._observers |= {SlotKind(workload, role) for role in observers}
+
+    def is_observer(self, grant: ConnectionGrant) -> bool:
+        """Whether a connection would only look on."""
+        return SlotKind(grant.workload, grant.role) in self._observers
 
     def remove_workload(self, workload: str) -> None:
         """Close the slots of a workload that is gone, with all who hold them."""
@@ -128,23 +144,26 @@ class Gate:
         strangers = [
             slot
             for slot in self._slots
-            if slot.kind.workload != grant.workload and not slot.grant.is_of_client(grant)
+            if slot.kind.workload != grant.workload
+            and not slot.is_observer
+            and not slot.grant.is_of_client(grant)
         ]
-        if strangers:
-            return Refused("Busy", self._describe_busy(strangers, now))
+        if strangers and kind not in self._observers:
+            return Refused("Busy", self._describe_busy(kind, strangers, now))
         same_kind = [slot for slot in self._slots if slot.kind == kind]
         own = next((slot for slot in same_kind if slot.grant.holder == grant.holder), None)
         establish_by = now + self._establish_s
         if own is not None and own.is_established:
-            return Refused("Busy", self._describe_busy(same_kind, now))
+            return Refused("Busy", self._describe_busy(kind, same_kind, now))
         if own is not None:
             replaces = own.connection_id if own.is_connected else None
             own.grant, own.connection_id, own.since = grant, connection_id, since
             own.establish_by, own.reserved_until = establish_by, None
             return Admitted(replaces)
         if len(same_kind) >= self._capacity[kind]:
-            return Refused("Busy", self._describe_busy(same_kind, now))
-        self._slots.append(_Slot(kind, grant, connection_id, since, establish_by))
+            return Refused("Busy", self._describe_busy(kind, same_kind, now))
+        is_observer = kind in self._observers
+        self._slots.append(_Slot(kind, grant, connection_id, since, is_observer, establish_by))
         return Admitted()
 
     def establish(self, connection_id: str) -> bool:
@@ -153,7 +172,8 @@ class Gate:
         if slot is None:
             return False
         slot.establish_by = None
-        slot.was_established = self._was_connected = True
+        slot.was_established = True
+        self._was_connected |= not slot.is_observer
         return True
 
     def release(self, connection_id: str, *, now: float) -> bool:
@@ -164,7 +184,7 @@ class Gate:
         slot = self._find(connection_id)
         if slot is None:
             return False
-        if slot.was_established and self._reconnect_s > 0:
+        if slot.was_established and self._reconnect_s > 0 and not slot.is_observer:
             slot.establish_by, slot.reserved_until = None, now + self._reconnect_s
         else:
             self._slots.remove(slot)
@@ -212,6 +232,7 @@ class Gate:
                 since=slot.since,
                 connected=slot.is_connected,
                 client_address=slot.grant.client_address,
+                observer=slot.is_observer,
             )
             for slot in self._slots
         ]
@@ -222,7 +243,9 @@ class Gate:
                 return slot
         return None
 
-    def _describe_busy(self, slots: list[_Slot], now: float) -> str:
+    def _describe_busy(self, kind: SlotKind, slots: list[_Slot], now: float) -> str:
+        if kind in self._observers:
+            return f"the session has {self._capacity[kind]} places for a {kind.role}, all taken"
         waits = [slot.reserved_until - now for slot in slots if slot.reserved_until is not None]
         if waits:
             return f"the session is kept for its client, who may return for {min(waits):.0f} s more"

@@ -37,6 +37,8 @@ class Member:
 
     child: Child
     roles: dict[str, int] = field(default_factory=dict)
+    observers: tuple[str, ...] = ()
+    """Roles that only look on."""
     loaded: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the child has imported its workload."""
     is_finite: bool | None = None

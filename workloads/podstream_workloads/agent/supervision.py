@@ -153,6 +153,7 @@ class Supervisor:
                 await member.child.stop()
             # else `_follow` reports it with its signal or exit status
         else:
+            member.roles, member.observers = reply.roles, tuple(reply.observers)
             self._connections.add_workload(member)
             member.is_finite = reply.is_finite
             self._on_change()

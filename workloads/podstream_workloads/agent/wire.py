@@ -51,6 +51,9 @@ class ConfigureReply(ApiValue, frozen=True, kw_only=True):
     """Answer of `POST /configure`."""
 
     is_finite: bool
+    roles: dict[str, int]
+    """Slots of this session, by role."""
+    observers: list[str] = []
 
 
 class WhepCall(ApiValue, frozen=True, kw_only=True):

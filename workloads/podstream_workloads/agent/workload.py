@@ -164,6 +164,8 @@ class Workload(ABC):
     """Member of the session's spec that this workload serves."""
     roles: ClassVar[Mapping[str, int]]
     """Role of a connection -> how many may be taken at once; at least one role."""
+    observers: ClassVar[frozenset[str]] = frozenset()
+    """Roles that only look on: the session does not begin, live or end by them."""
 
     @abstractmethod
     async def configure(self, spec: SessionSpec, context: WorkloadContext) -> None:
@@ -177,6 +179,11 @@ class Workload(ABC):
     @abstractmethod
     def is_finite(self) -> bool:
         """Whether the workload will report `done` by itself. Asked after `configure`."""
+
+    @property
+    def capacities(self) -> Mapping[str, int]:
+        """Slots of this session, by role. Asked after `configure`; a spec may set them."""
+        return self.roles
 
     async def update(self, live: LiveSpec) -> None:
         """Follow the members of the spec that change while a session lives; returns when it does.

@@ -42,8 +42,15 @@ _ROLES: Final = {
     Protocol.SIGNALLING: ("circle", "player"),
     Protocol.GRPC: ("imageOps", "caller"),
     Protocol.TCP: ("stream", "publisher"),
+    Protocol.MJPEG: ("stream", "viewer"),
+    Protocol.VIEW: ("stream", "viewer"),
 }
 """Workload and role that a protocol leads to."""
+_VIEWS: Final = {
+    Protocol.MJPEG: ("mjpeg", "multipart/x-mixed-replace; boundary=podstream-frame"),
+    Protocol.VIEW: ("frames", "application/octet-stream"),
+}
+"""Last part of a viewer's path, and the type of what it gets."""
 _CANDIDATE: Final = re.compile(r"^a=(candidate:|end-of-candidates).*(\r?\n|\Z)", re.MULTILINE)
 _CHUNK_BYTES: Final = 64 * 1024
 _PREAMBLE_TIMEOUT_S: Final = 10.0
@@ -81,8 +88,13 @@ class Gateway:
     @property
     def path(self) -> str:
         """Path of the session's WHEP endpoint."""
+        return f"{self.base}/whep"
+
+    @property
+    def base(self) -> str:
+        """What the paths of all endpoints begin with."""
         meta = self._session.metadata
-        return f"/s/{meta.namespace}/{meta.name}/whep"
+        return f"/s/{meta.namespace}/{meta.name}"
 
     async def open(self, stack: contextlib.AsyncExitStack, *, port: int) -> int:
         """Serve WHEP until the stack is closed; return the port.
@@ -97,6 +109,8 @@ class Gateway:
         app.router.add_post(self.path, self._connect)
         app.router.add_patch(self.path + "/{id}", self._forward)
         app.router.add_delete(self.path + "/{id}", self._forward)
+        for protocol, (name, _) in _VIEWS.items():
+            app.router.add_get(f"{self.base}/{name}", functools.partial(self._view, protocol))
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
@@ -206,6 +220,26 @@ class Gateway:
             subject=uid,
             claims=grant.to_body(),
         )
+
+    # -- viewers ---------------------------------------------------------------------------------
+
+    async def _view(self, protocol: Protocol, request: web.Request) -> web.StreamResponse:
+        try:
+            self._authorize(request)
+            reader, writer = await self._open_stream(protocol)
+        except TokenError as error:
+            return _refuse(401, "InvalidToken", str(error))
+        except (OSError, TimeoutError) as error:
+            return _refuse(503, "Busy", str(error))
+        try:
+            response = web.StreamResponse(headers={"Content-Type": _VIEWS[protocol][1]})
+            await response.prepare(request)
+            with contextlib.suppress(ConnectionError):
+                while chunk := await reader.read(_CHUNK_BYTES):
+                    await response.write(chunk)
+        finally:
+            writer.close()
+        return response
 
     # -- TCP -------------------------------------------------------------------------------------
 

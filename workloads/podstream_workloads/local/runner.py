@@ -141,6 +141,10 @@ class LocalRun:
             if self._session.spec.image_ops is not None:
                 port = await gateway.open_grpc(stack, port=self._options.grpc_port)
                 say(f"gRPC        {HOST}:{port}")
+            if self._session.spec.stream is not None:
+                say(f"view        http://{HOST}:{http_port}{gateway.base}/mjpeg")
+                if token is not None and self._session.spec.circle is None:
+                    say(f"token       {token}")
             if FRAMES in self._session.spec.listeners:
                 port = await gateway.open_frames(stack, port=self._options.frames_port)
                 say(f"frames      {HOST}:{port}")

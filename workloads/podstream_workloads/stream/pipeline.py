@@ -1,4 +1,4 @@
-"""Where a frame goes: into the figures, and to the recording."""
+"""Where a frame goes: into the figures, to the recording, to the viewers."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +13,7 @@ from podstream_workloads.agent.workload import Artefact
 from podstream_workloads.stream.frames import Frame
 from podstream_workloads.stream.recording.recorder import Place, Recorder
 from podstream_workloads.stream.statistics import Statistics
+from podstream_workloads.stream.viewing import Viewing
 
 SETTLE_TIMEOUT_S: Final = 1.5
 """Less than the agent waits for a workload that is told of a change."""
@@ -40,6 +41,7 @@ class Pipeline:
             on_change: called in any thread when `results` has news that should not wait.
         """
         self.statistics = Statistics()
+        self.viewing = Viewing()
         self._live = LiveStream(state=StreamState.STOPPED)
         self._recorder = _make_recorder(spec, session=session, scratch=scratch, on_change=on_change)
 
@@ -81,10 +83,13 @@ class Pipeline:
         self.statistics.frame(frame, now=now)
         if self._recorder is not None:
             self._recorder.offer(frame, at=now)
+        self.viewing.show(frame)
 
     def results(self) -> StreamResults:
         """The figures so far."""
-        figures = msgspec.structs.replace(self.statistics.results(), state=self._live.state)
+        figures = msgspec.structs.replace(
+            self.statistics.results(), state=self._live.state, viewers=self.viewing.count
+        )
         if self._recorder is None:
             return figures
         return msgspec.structs.replace(

@@ -1,4 +1,4 @@
-"""The stream workload as the agent runs it: one publisher that pushes raw frames."""
+"""The stream workload as the agent runs it: one publisher that pushes raw frames, and viewers."""
 
 import asyncio
 import contextlib
@@ -22,6 +22,7 @@ from podstream_workloads.agent import (
 from podstream_workloads.stream.frames import Frame, FrameBuffer
 from podstream_workloads.stream.pipeline import Pipeline
 from podstream_workloads.stream.publisher import receive
+from podstream_workloads.stream.viewing import FORMATS
 
 logger = logging.getLogger(__name__)
 
@@ -30,10 +31,11 @@ _NEWS_S: Final = 1.0
 
 
 class StreamWorkload(Workload):
-    """Takes the frames of one publisher at a time."""
+    """Takes the frames of one publisher at a time, and shows them to viewers."""
 
     name: ClassVar[str] = "stream"
-    roles: ClassVar[Mapping[str, int]] = MappingProxyType({"publisher": 1})
+    roles: ClassVar[Mapping[str, int]] = MappingProxyType({"publisher": 1, "viewer": 1})
+    observers: ClassVar[frozenset[str]] = frozenset({"viewer"})
 
     def __init__(self) -> None:
         self._context: WorkloadContext | None = None
@@ -81,16 +83,26 @@ class StreamWorkload(Workload):
         """Never: a session lasts until its publisher leaves."""
         return False
 
+    @property
+    def capacities(self) -> Mapping[str, int]:
+        """One publisher, and the viewers that the spec allows."""
+        return {"publisher": 1, "viewer": self._spec.max_viewers}
+
     async def connect_stream(self, connection: Connection, *, sock: socket.socket) -> None:
-        """Take a publisher's frames until it leaves."""
-        if connection.protocol is not Protocol.TCP:
+        """Take a publisher's frames, or show them to a viewer, until it leaves."""
+        if connection.role == "publisher" and connection.protocol is Protocol.TCP:
+            work = self._serve(connection, sock)
+        elif connection.role == "viewer" and connection.protocol in FORMATS:
+            work = self._show(connection, sock)
+        else:
             sock.close()
-            raise UnsupportedOffer(f"workload stream does not speak {connection.protocol}")
-        task = asyncio.create_task(self._serve(connection, sock), name=connection.id)
-        self._connections[connection.id] = task
+            raise UnsupportedOffer(
+                f"workload stream does not speak {connection.protocol} with a {connection.role}"
+            )
+        self._connections[connection.id] = asyncio.create_task(work, name=connection.id)
 
     async def disconnect(self, connection_id: str) -> None:
-        """End a publisher's connection."""
+        """End a connection."""
         task = self._connections.pop(connection_id, None)
         if task is not None:
             task.cancel()
@@ -108,8 +120,25 @@ class StreamWorkload(Workload):
             await self.disconnect(connection_id)
         if self._news is not None:
             self._news.cancel()
-        if self._pipeline is not None and not await asyncio.to_thread(self._pipeline.close):
+        if self._pipeline is None:
+            return
+        await self._pipeline.viewing.close()
+        if not await asyncio.to_thread(self._pipeline.close):
             logger.error("the last file of the recording is not finished in time")
+
+    async def _show(self, connection: Connection, sock: socket.socket) -> None:
+        context, pipeline = self._context, self._pipeline
+        assert context is not None  # a connection comes after `configure`
+        assert pipeline is not None
+        context.established(connection.id)
+        self._tell_soon(context)
+        try:
+            with sock:
+                reason = await pipeline.viewing.serve(sock, protocol=connection.protocol)
+        finally:
+            self._tell_soon(context)
+        if self._connections.pop(connection.id, None) is not None:
+            context.lost(connection.id, reason=reason)
 
     async def _serve(self, connection: Connection, sock: socket.socket) -> None:
         context, pipeline = self._context, self._pipeline

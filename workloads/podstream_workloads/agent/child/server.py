@@ -121,7 +121,13 @@ class ChildServer:
             artefact_dir=Path(call.artefact_dir),
         )
         await self._workload.configure(call.spec, context)
-        return _reply(ConfigureReply(is_finite=self._workload.is_finite))
+        workload = self._workload
+        reply = ConfigureReply(
+            is_finite=workload.is_finite,
+            roles=dict(workload.capacities),
+            observers=sorted(workload.observers),
+        )
+        return _reply(reply)
 
     async def _whep(self, request: web.Request) -> web.Response:
         call = await _read(request, WhepCall)

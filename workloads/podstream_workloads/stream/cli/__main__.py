@@ -9,6 +9,7 @@ from pathlib import Path
 from podstream_core.ports import LISTENERS
 from podstream_workloads.stream.cli.push import Refused, push
 from podstream_workloads.stream.cli.sources import SourceError, camera, pattern, video
+from podstream_workloads.stream.cli.view import ViewError, frames_of, open_view, save, show
 from podstream_workloads.stream.frames import Frame
 
 _PORT = next(item.port for item in LISTENERS if item.name == "frames")
@@ -17,9 +18,11 @@ _EXAMPLES = """examples:
   podstream-stream push --host 127.0.0.1 --device 0            a webcam, 640x480
   podstream-stream push --host 127.0.0.1 --file game.mp4       a video, scaled
   podstream-stream push --host 127.0.0.1 --pattern --frames 300 --size 320x240
+  podstream-stream view http://127.0.0.1:8080/s/default/camera --out frames --frames 100
+  podstream-stream view http://127.0.0.1:8080/s/default/camera    a window; needs desktop OpenCV
 
-exit codes: 0 all frames were sent; 1 no such source; 2 wrong arguments; 3 not connected, or the
-session ended the connection; 130 interrupted
+exit codes: 0 done; 1 no such source; 2 wrong arguments; 3 not connected, refused, or the session
+ended the connection; 130 interrupted
 """
 
 
@@ -35,6 +38,13 @@ class Exit(IntEnum):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is one of `Exit`."""
     options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+
+
+def _push(options: argparse.Namespace) -> Exit:
     width, height = options.size
     try:
         sent = push(
@@ -49,9 +59,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error, Exit.NO_SOURCE)
     except Refused as error:
         return _fail(error, Exit.REFUSED)
-    except KeyboardInterrupt:
-        return Exit.INTERRUPTED
     print(f"sent {sent} frames of {width}x{height}")  # noqa: T201 - the command's result
+    return Exit.DONE
+
+
+def _view(options: argparse.Namespace) -> Exit:
+    width, height = options.size
+    try:
+        with open_view(options.url, token=options.token) as response:
+            frames = frames_of(response, width, height)
+            if options.out is not None:
+                seen = save(frames, options.out, count=options.frames)
+            else:
+                seen = show(frames, count=options.frames)
+    except ViewError as error:
+        return _fail(error, Exit.REFUSED)
+    print(f"saw {seen} frames of {width}x{height}")  # noqa: T201 - the command's result
     return Exit.DONE
 
 
@@ -63,7 +86,7 @@ def _source(options: argparse.Namespace, width: int, height: int) -> Iterator[Fr
     return pattern(width, height)
 
 
-def _fail(error: Exception, code: Exit) -> int:
+def _fail(error: Exception, code: Exit) -> Exit:
     print(f"podstream-stream: {error}", file=sys.stderr)  # noqa: T201 - words to its user
     return code
 
@@ -76,6 +99,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="command")
+    _add_push(commands)
+    _add_view(commands)
+    return parser
+
+
+def _add_push(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     pushing = commands.add_parser(
         "push",
         help="push raw BGR frames over TCP",
@@ -98,7 +127,28 @@ def _parser() -> argparse.ArgumentParser:
     pushing.add_argument("--fps", type=_rate, default=30.0, help="0: as fast as it goes (30)")
     pushing.add_argument("--frames", type=_count, default=0, help="at most so many (0: no limit)")
     pushing.add_argument("--quiet", action="store_true", help="no progress on stderr")
-    return parser
+    pushing.set_defaults(run=_push)
+
+
+def _add_view(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    viewing = commands.add_parser(
+        "view",
+        help="look on: into files, or into a window",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    viewing.add_argument("url", help="of the session: http://HOST:8080/s/NAMESPACE/NAME")
+    viewing.add_argument("--token", help="the session's, or its view token, unless it is Public")
+    viewing.add_argument("--out", type=Path, metavar="DIR", help="write PNG files, no window")
+    viewing.add_argument(
+        "--size",
+        type=_size,
+        default=(640, 480),
+        metavar="WxH",
+        help="as in spec.stream (default 640x480)",
+    )
+    viewing.add_argument("--frames", type=_count, default=0, help="at most so many (0: no limit)")
+    viewing.set_defaults(run=_view)
 
 
 def _size(text: str) -> tuple[int, int]:
