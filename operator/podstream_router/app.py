@@ -15,8 +15,11 @@ from functools import partial
 from typing import Final, Protocol
 
 import aiohttp
+from aiohttp import web
 
 from podstream_core.agentapi import MediaPath
+from podstream_core.agentapi import Protocol as ClientProtocol
+from podstream_core.tokens import PublicKeys
 from podstream_router.admin import build_admin_app
 from podstream_router.admission import Places, RateLimit
 from podstream_router.advertise import Advertised
@@ -46,7 +49,7 @@ from podstream_router.tcp import TcpListener
 from podstream_router.tls import Certificate
 from podstream_router.watch import ApiReader, Watch, pods_in, pools_in, sessions_in
 from podstream_router.watching import WatchHandlers
-from podstream_router.whep import WhepHandlers
+from podstream_router.whep import WebRtcHandlers
 
 logger = logging.getLogger(__name__)
 
@@ -132,26 +135,14 @@ class Router:
         self.routes.on_pod_gone = self._on_pod_gone
         self._held = Places(total=limits.held, per_source=limits.connections_per_source)
         self._rate = RateLimit(per_second=limits.requests_per_second, clock=time.monotonic)
-        self._whep = WhepHandlers(
-            routes=self.routes,
-            placement=self._placement,
-            claims=self._claims,
-            offers=self._offers,
-            agent=self._agent,
-            client_keys=keys.client,
-            held=self._held,
-            rate=self._rate,
-            hints=self._hints,
-            metrics=self.metrics,
-        )
         app = build_app(cors_origin=settings.cors_origin)
-        self._whep.add_to(app)
-        ResultsHandler(routes=self.routes, agent=self._agent, target=self._whep.target).add_to(app)
+        whep = self._add_webrtc(app, client_keys=keys.client)
+        ResultsHandler(routes=self.routes, agent=self._agent, target=whep.target).add_to(app)
         self._streaming = Places(total=limits.connections, per_source=limits.connections_per_source)
         DownloadHandler(
             routes=self.routes,
             agent=self._agent,
-            target=self._whep.target,
+            target=whep.target,
             places=self._streaming,
         ).add_to(app)
         self._server = HttpServer(app, max_connections=limits.connections)
@@ -191,6 +182,28 @@ class Router:
         self.metrics.open_connections.labels("HTTP").set_function(
             lambda: self._server.open_connections
         )
+
+    def _add_webrtc(self, app: web.Application, *, client_keys: PublicKeys) -> WebRtcHandlers:
+        """Serve WHEP and WHIP; the handlers of WHEP."""
+        whep, whip = (
+            WebRtcHandlers(
+                protocol,
+                routes=self.routes,
+                placement=self._placement,
+                claims=self._claims,
+                offers=self._offers,
+                agent=self._agent,
+                client_keys=client_keys,
+                held=self._held,
+                rate=self._rate,
+                hints=self._hints,
+                metrics=self.metrics,
+            )
+            for protocol in (ClientProtocol.WHEP, ClientProtocol.WHIP)
+        )
+        whep.add_to(app)
+        whip.add_to(app)
+        return whep
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then shut down in order.

@@ -39,6 +39,7 @@ _EXPOSED_HEADERS: Final = (
 DOCUMENTATION: Final = """podstream router
 
 Play a session's stream:    POST   /s/{namespace}/{session}/whep      (WHEP, application/sdp)
+Publish to a session:       POST   /s/{namespace}/{session}/whip      (WHIP, application/sdp)
 Read a session's results:   GET    /s/{namespace}/{session}/results
 Read a file of them:        GET    /s/{namespace}/{session}/results/{file}
 Look on in a browser:       GET    /s/{namespace}/{session}/mjpeg     (also ?token=<view token>)

@@ -1,10 +1,13 @@
-"""WHEP (draft-ietf-wish-whep-03): HTTP in, a WebRTC connection to a session's pod out.
+"""WHEP (draft-ietf-wish-whep-03) and WHIP (RFC 9725): HTTP in, WebRTC to a session's pod out.
 
 `POST /s/{namespace}/{session}/whep` takes the offer to the session's pod, `POST
-/p/{namespace}/{pool}/whep` to a pod of its own that becomes a session. The answer is the pod's, in
-which the router's addresses stand in place of the pod's. The connection's URL is unguessable and
-belongs to the session's token. Candidates that clients trickle are dropped: a pod that knew them
-would send media past the router. No state is kept: any replica serves any of these requests.
+/p/{namespace}/{pool}/whep` to a pod of its own that becomes a session; with `whip` for clients that
+publish. To the router both are the same: admission, tokens, one client per session. The answer is
+the pod's, in which the router's addresses stand in place of the pod's. The connection's URL is
+unguessable and belongs to the session's token. Candidates that clients trickle are dropped: a pod
+that knew them would send media past the router; no ETag is sent, because ICE restarts are not
+supported, and no Link, because no client needs a STUN or TURN server. No state is kept: any replica
+serves any of these requests.
 """
 
 import asyncio
@@ -49,19 +52,19 @@ WATCH_LAG_S: Final = 2.0
 """How long a client with a good token waits for a session that the watch has not shown yet."""
 _SDP: Final = "application/sdp"
 _FRAGMENT: Final = "application/trickle-ice-sdpfrag"
-_PATH: Final = "/s/{namespace}/{session}/whep"
-_POOL_PATH: Final = "/p/{namespace}/{pool}/whep"
-_CONNECTION_PATH: Final = _PATH + "/{connection:[A-Za-z0-9_-]{1,128}}"
-_WHEP: Final = Protocol.WHEP.value
+_SESSION_PATH: Final = "/s/{namespace}/{session}/"
+_POOL_PATH: Final = "/p/{namespace}/{pool}/"
+_CONNECTION: Final = "/{connection:[A-Za-z0-9_-]{1,128}}"
 
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
-class WhepHandlers:
-    """Handlers of the WHEP paths."""
+class WebRtcHandlers:
+    """Handlers of the paths of one protocol, WHEP or WHIP."""
 
     def __init__(
         self,
+        protocol: Protocol,
         *,
         routes: RouteTable,
         placement: Placement,
@@ -74,6 +77,7 @@ class WhepHandlers:
         hints: Hints,
         metrics: RouterMetrics,
     ) -> None:
+        self._protocol = protocol
         self._routes = routes
         self._placement = placement
         self._claims = claims
@@ -87,11 +91,14 @@ class WhepHandlers:
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes."""
-        app.router.add_post(_PATH, self._counted(self._connect_to_session))
-        app.router.add_post(_POOL_PATH, self._counted(self._connect_to_pool))
-        app.router.add_patch(_CONNECTION_PATH, self._trickle)
-        app.router.add_delete(_CONNECTION_PATH, self._end)
-        for path in (_PATH, _POOL_PATH, _CONNECTION_PATH):
+        name = _path_name(self._protocol)
+        session, pool = _SESSION_PATH + name, _POOL_PATH + name
+        connection = session + _CONNECTION
+        app.router.add_post(session, self._counted(self._connect_to_session))
+        app.router.add_post(pool, self._counted(self._connect_to_pool))
+        app.router.add_patch(connection, self._trickle)
+        app.router.add_delete(connection, self._end)
+        for path in (session, pool, connection):
             app.router.add_options(path, preflight)
 
     async def target(self, request: web.Request) -> SessionTarget:
@@ -123,18 +130,19 @@ class WhepHandlers:
 
     def _counted(self, handler: _Handler) -> _Handler:
         """Count and log what becomes of connections."""
+        protocol = self._protocol.value
 
         async def handle(request: web.Request) -> web.Response:
             try:
                 with log_fields(**request.match_info):
                     response = await self._logged(handler, request)
             except Refusal as refusal:
-                self._metrics.connections.labels(_WHEP, refusal.error).inc()
+                self._metrics.connections.labels(protocol, refusal.error).inc()
                 raise
             except asyncio.CancelledError:
-                self._metrics.connections.labels(_WHEP, "Abandoned").inc()
+                self._metrics.connections.labels(protocol, "Abandoned").inc()
                 raise
-            self._metrics.connections.labels(_WHEP, "Bound").inc()
+            self._metrics.connections.labels(protocol, "Bound").inc()
             return response
 
         return handle
@@ -171,19 +179,19 @@ class WhepHandlers:
     ) -> web.Response:
         """Take an offer to the target's pod. Nothing is claimed for one that is malformed."""
         offer = strip_offer(await read_text(request, content_type=_SDP, limit=sdp.MAX_SDP_BYTES))
-        require_workload(workloads, protocol=Protocol.WHEP, target=str(target.key))
+        require_workload(workloads, protocol=self._protocol, target=str(target.key))
         source = client_address(request)
 
         async def attempt(seat: Seat) -> tuple[Seat, WhepAnswer]:
             claim = seat.claim
             holder = holder_of(claim.token) if claim is not None else holder_for(seat.session)
-            grant = seat.grant(Protocol.WHEP, holder=holder, source=source)
+            grant = seat.grant(self._protocol, holder=holder, source=source)
             return seat, await self._offers.exchange(seat, grant=grant, offer=offer)
 
         with self._claims.ticket(source=source) as ticket:
             with self._held.place(source):
                 seat, answer = await self._placement.place(
-                    target, attempt, ticket=ticket, protocol=_WHEP
+                    target, attempt, ticket=ticket, protocol=self._protocol.value
                 )
             ticket.keep()
         if seat.claim is None:  # else there is no session yet; its creation is a hint of its own
@@ -192,9 +200,8 @@ class WhepHandlers:
             "connection bound",
             extra=about(seat.session.key, pod=seat.pod, connection=answer.connection),
         )
-        return web.Response(
-            status=201, text=answer.sdp, content_type=_SDP, headers=_headers(seat, answer)
-        )
+        headers = _headers(seat, answer, protocol=self._protocol)
+        return web.Response(status=201, text=answer.sdp, content_type=_SDP, headers=headers)
 
     async def _trickle(self, request: web.Request) -> web.Response:
         """Accept a client's candidates and drop them."""
@@ -219,7 +226,7 @@ class WhepHandlers:
         if pod is None:
             raise SessionEnded("the session has no pod any more, so the connection has ended")
         grant = Seat(session, pod).grant(
-            Protocol.WHEP, holder=target.holder(session), source=client_address(request)
+            self._protocol, holder=target.holder(session), source=client_address(request)
         )
         try:
             known = await self._agent.end_whep(pod, grant=grant, connection=connection)
@@ -232,9 +239,14 @@ class WhepHandlers:
         return web.Response()
 
 
-def _headers(seat: Seat, answer: WhepAnswer) -> dict[str, str]:
+def _path_name(protocol: Protocol) -> str:
+    return protocol.value.lower()
+
+
+def _headers(seat: Seat, answer: WhepAnswer, *, protocol: Protocol) -> dict[str, str]:
     key = seat.session.key
-    headers = {"Location": f"/s/{key.namespace}/{key.name}/whep/{answer.connection}"}
+    name = _path_name(protocol)
+    headers = {"Location": f"/s/{key.namespace}/{key.name}/{name}/{answer.connection}"}
     if seat.session.pool:
         headers[SESSION_HEADER] = str(key)
     if seat.claim is not None:

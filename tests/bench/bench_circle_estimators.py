@@ -22,7 +22,7 @@ import numpy as np
 from av import VideoFrame
 
 from fakes.balls import Finder, Scene, errors, path, render
-from podstream_workloads.client.estimators import (
+from podstream_workloads.circle.estimators import (
     BallEstimator,
     DiscFitEstimator,
     MomentsEstimator,

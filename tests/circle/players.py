@@ -11,8 +11,8 @@ from podstream_core.agentapi import Protocol, SessionRef
 from podstream_core.api import Circle, CircleResults, SessionSpec
 from podstream_core.ports import MEDIA_PORT_COUNT, MEDIA_PORT_FIRST
 from podstream_workloads.agent import Connection, MediaAddress, WorkloadContext
+from podstream_workloads.circle.estimators import BallEstimator, DiscFitEstimator
 from podstream_workloads.circle.workload import CircleWorkload
-from podstream_workloads.client.estimators import BallEstimator, DiscFitEstimator
 from podstream_workloads.client.options import parse
 from podstream_workloads.client.player import Player
 from podstream_workloads.client.summary import Summary
@@ -72,11 +72,12 @@ class Context(WorkloadContext):
 class Direct(SignallingClient):
     """Hands the offer to the workload without HTTP."""
 
-    def __init__(self, workload: CircleWorkload) -> None:
+    def __init__(self, workload: CircleWorkload, protocol: Protocol = Protocol.WHEP) -> None:
         self._workload = workload
+        self._protocol = protocol
 
     async def exchange(self, offer_sdp: str, *, timeout_s: float) -> str:
-        connection = Connection(id=uuid.uuid4().hex, role="player", protocol=Protocol.WHEP)
+        connection = Connection(id=uuid.uuid4().hex, role="player", protocol=self._protocol)
         return await self._workload.connect_whep(connection, offer_sdp=offer_sdp)
 
     async def leave(self) -> None: ...

@@ -3,9 +3,9 @@ import pytest
 
 from podstream_workloads.circle import framecode
 from podstream_workloads.circle.draw import Canvas, YuvColor
+from podstream_workloads.circle.estimators import luma
 from podstream_workloads.circle.score import Score
 from podstream_workloads.circle.truth import Truth
-from podstream_workloads.client.estimators import luma
 
 GREEN = YuvColor.from_rgb(0, 255, 0)
 

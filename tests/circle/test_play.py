@@ -18,12 +18,12 @@ from podstream_workloads.agent import (
     SpecRejected,
     UnsupportedOffer,
 )
-from podstream_workloads.circle.workload import CircleWorkload
-from podstream_workloads.client.estimators import (
+from podstream_workloads.circle.estimators import (
     BallEstimator,
     MomentsEstimator,
     Point,
 )
+from podstream_workloads.circle.workload import CircleWorkload
 from podstream_workloads.client.options import parse
 from podstream_workloads.client.player import Player
 from podstream_workloads.client.summary import Summary

@@ -9,7 +9,7 @@ from av import VideoFrame
 from circle.players import play, spec
 from fakes.loss import losing
 from podstream_core.api import Codec
-from podstream_workloads.client.estimators import DiscFitEstimator, Point
+from podstream_workloads.circle.estimators import DiscFitEstimator, Point
 
 pytestmark = pytest.mark.media
 

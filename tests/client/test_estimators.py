@@ -4,7 +4,7 @@ from av import VideoFrame
 
 from podstream_core.api import Estimator
 from podstream_workloads.circle.draw import Canvas, YuvColor
-from podstream_workloads.client.estimators import (
+from podstream_workloads.circle.estimators import (
     BallEstimator,
     HoughEstimator,
     MomentsEstimator,

@@ -34,8 +34,8 @@ def test_a_built_in_client_needs_its_environment_alone() -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        pytest.param([], "no WHEP URL", id="no URL"),
-        pytest.param(["--url", "ftp://x"], "no WHEP URL", id="no HTTP"),
+        pytest.param([], "no WHEP or WHIP URL", id="no URL"),
+        pytest.param(["--url", "ftp://x"], "no WHEP or WHIP URL", id="no HTTP"),
         pytest.param(["--url", URL, "--offset", "3"], "expected X,Y", id="half a point"),
         pytest.param(["--url", URL, "--frames", "-1"], "negative", id="negative"),
         pytest.param(["--url", URL, "--dp", "0"], "dp", id="dp out of bounds"),

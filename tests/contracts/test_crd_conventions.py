@@ -212,7 +212,7 @@ def test_columns_answer_did_it_work() -> None:
     shown = [column["name"] for column in columns if not column.get("priority")]
     wide = [column["name"] for column in columns if column.get("priority")]
     assert shown == ["Phase", "Workloads", "Pod", "RMSE", "FPS", "Age"]
-    assert wide == ["Endpoint", "Origin", "Reason"]
+    assert wide == ["Summary", "Endpoint", "Origin", "Reason"]
 
 
 @every_kind

@@ -39,6 +39,7 @@ def test_there_is_a_sample_per_use() -> None:
         "circle-compat",
         "circle-hough",
         "circle-own-client",
+        "circle-upload",
         "image-batch",
         "image-ops",
         "pool",

@@ -14,11 +14,16 @@ from podstream_core.api import (
     ImageOpsResults,
     ImageRejections,
     LatencyMs,
+    Position,
+    RecordingFile,
+    RecordingResults,
     Results,
     StreamResults,
+    StreamState,
     Timeline,
 )
 from podstream_core.api.base import ApiValue
+from podstream_core.api.recording import StopReason
 from podstream_core.termination import RECORD_BYTES, decode_termination, encode_termination
 
 KUBELET_KEEPS_BYTES = 4096
@@ -48,6 +53,34 @@ def all_big(kind: type[CountsT]) -> CountsT:
     return kind(**dict.fromkeys(kind.__struct_fields__, BIG_COUNT))
 
 
+RECORDING = RecordingResults(
+    active=True,
+    stop_reason=max(StopReason, key=len),
+    message="m" * 100,
+    files=BIG_COUNT,
+    frames=BIG_COUNT,
+    frames_dropped=BIG_COUNT,
+    bytes=BIG_COUNT,
+)
+STREAM = StreamResults(
+    state=StreamState.STOPPED,
+    frames_received=BIG_COUNT,
+    bytes_received=BIG_COUNT,
+    frames_per_second=BIG_FLOAT,
+    frames_discarded=BIG_COUNT,
+    incomplete_frames=BIG_COUNT,
+    suspected_width=BIG_COUNT,
+    viewers=BIG_COUNT,
+    recording=RECORDING,
+    recordings=[
+        RecordingFile(
+            name="n" * 40, frames=BIG_COUNT, seconds=BIG_FLOAT, bytes=BIG_COUNT, sha256="f" * 64
+        )
+    ]
+    * 10,
+)
+
+
 def largest_state(message: str) -> AgentState:
     """Every member set, every member at its longest."""
     return AgentState(
@@ -66,6 +99,12 @@ def largest_state(message: str) -> AgentState:
             final=True,
             observed_at=MOMENT,
             circle=CircleResults(
+                summary="s" * 160,
+                plot="p" * 140,
+                frames_received=BIG_COUNT,
+                frames_dropped=BIG_COUNT,
+                frames_found=BIG_COUNT,
+                position=Position(x=-BIG_FLOAT, y=-BIG_FLOAT),
                 codec=Codec.H264,
                 frames_sent=BIG_COUNT,
                 frames_skipped=BIG_COUNT,
@@ -91,7 +130,7 @@ def largest_state(message: str) -> AgentState:
                 latency_ms=LatencyMs(p50=-BIG_FLOAT, p95=-BIG_FLOAT, p99=-BIG_FLOAT),
                 batch=BATCH,
             ),
-            stream=all_big(StreamResults),
+            stream=STREAM,
         ),
     )
 
@@ -104,6 +143,7 @@ def test_largest_state_of_every_member_is_set() -> None:
     assert results.image_ops is not None
     assert results.stream is not None
     assert results.image_ops.batch is not None
+    assert results.stream.recording is not None
     unset = [
         f"{type(value).__name__}.{name}"
         for value in (
@@ -114,6 +154,7 @@ def test_largest_state_of_every_member_is_set() -> None:
             results.image_ops.operations,
             results.image_ops.batch,
             results.stream,
+            results.stream.recording,
             largest_state("").timeline,
         )
         for name in value.__struct_fields__

@@ -79,16 +79,18 @@ class Session:
         selector = f"podstream.dev/session={self.name},podstream.dev/role={role}"
         return kube.items("pods", selector=selector)
 
-    def play(self, *arguments: str, timeout_s: float = 90) -> "subprocess.CompletedProcess[str]":
+    def play(
+        self, *arguments: str, timeout_s: float = 90, protocol: str = "WHEP"
+    ) -> "subprocess.CompletedProcess[str]":
         """Run the project's headless client on this machine until it ends."""
-        with self.playing(*arguments) as client:
+        with self.playing(*arguments, protocol=protocol) as client:
             out, err = client.communicate(timeout=timeout_s)
         return subprocess.CompletedProcess(client.args, client.returncode, out, err)
 
     @contextmanager
-    def playing(self, *arguments: str) -> "Iterator[subprocess.Popen[str]]":
+    def playing(self, *arguments: str, protocol: str = "WHEP") -> "Iterator[subprocess.Popen[str]]":
         """The headless client as a process of this machine; ended on leaving."""
-        command = [CLIENT, "--url", self.endpoint(), "--json", *arguments]
+        command = [CLIENT, "--url", self.endpoint(protocol), "--json", *arguments]
         environment = {"PODSTREAM_CLIENT_TOKEN": self.token(), "PATH": "/usr/bin:/bin"}
         client = subprocess.Popen(
             command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE

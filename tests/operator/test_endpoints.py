@@ -27,6 +27,11 @@ def make_pool(*listeners: str, **workloads: Any) -> StreamPool:
     ("spec", "urls"),
     [
         pytest.param({}, ["http://127.0.0.1:8080/s/media/ball/whep"], id="circle"),
+        pytest.param(
+            {"circle": {"source": "Upload"}},
+            ["http://127.0.0.1:8080/s/media/ball/whip"],
+            id="upload",
+        ),
         pytest.param(PICTURES, ["grpc://h:50051"], id="pictures"),
         pytest.param({**PICTURES, "listeners": ["grpc"]}, ["grpc://h:50051"], id="listener"),
         pytest.param(

@@ -56,6 +56,42 @@ async def test_offer_reaches_the_pod_and_the_answer_leads_to_the_router(
     assert metric(router.router, "connections_total", protocol="WHEP", result="Bound") == 1
 
 
+async def test_a_publisher_takes_the_same_way(router: Harness, http: aiohttp.ClientSession) -> None:
+    """WHIP (RFC 9725): 201 with Location, PATCH 204, DELETE 200; the one slot of the session."""
+    session, agent, _ = await router.add()
+    headers = {**SDP, **router.bearer(session)}
+    url = router.url("/s/lab/ball/whip")
+
+    async with http.options(url) as response:
+        assert response.headers["Accept-Post"] == "application/sdp"
+    async with http.post(url, data=OFFER, headers=headers) as response:
+        assert response.status == 201
+        assert response.content_type == "application/sdp"
+        assert "ETag" not in response.headers
+        location = response.headers["Location"]
+    (connection,) = agent.connections
+    assert location == f"/s/lab/ball/whip/{connection}"
+    (grant,) = agent.grants
+    assert (grant.workload, grant.role, grant.protocol) == ("circle", "player", "WHIP")
+    assert metric(router.router, "connections_total", protocol="WHIP", result="Bound") == 1
+
+    fragment = {**FRAGMENT, **router.bearer(session)}
+    async with http.patch(router.url(location), data=CANDIDATE, headers=fragment) as response:
+        assert response.status == 204
+    async with http.delete(router.url(location)) as response:
+        assert response.status == 401
+    async with http.delete(router.url(location), headers=router.bearer(session)) as response:
+        assert response.status == 200
+    assert not agent.connections
+
+
+async def test_a_publisher_needs_the_token(router: Harness, http: aiohttp.ClientSession) -> None:
+    await router.add()
+    async with http.post(router.url("/s/lab/ball/whip"), data=OFFER, headers=SDP) as response:
+        assert response.status == 401
+        assert response.headers["WWW-Authenticate"].startswith("Bearer")
+
+
 async def test_connection_that_is_earlier_than_the_pod_is_held(
     router: Harness, http: aiohttp.ClientSession
 ) -> None:

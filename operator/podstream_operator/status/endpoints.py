@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
-from podstream_core.api import Endpoint, StreamPool, StreamSession
+from podstream_core.agentapi import Protocol
+from podstream_core.api import Circle, Endpoint, StreamPool, StreamSession
 from podstream_core.ports import LISTENERS
 from podstream_operator.facts import Site
 
@@ -26,7 +27,7 @@ def endpoints_of(session: StreamSession, *, site: Site) -> list[Endpoint]:
     workloads = session.spec.workloads
     endpoints = []
     if "circle" in workloads:
-        endpoints.append(_http("WHEP", _whep_path(session), site=site))
+        endpoints.append(_webrtc(session.spec.circle, path=_session_path(session), site=site))
         endpoints += _signalling(session.spec.listeners, site=site)
     if "imageOps" in workloads:
         endpoints += _grpc(site)
@@ -43,8 +44,8 @@ def pool_endpoints(pool: StreamPool, *, site: Site) -> list[Endpoint]:
     workloads = pool.spec.template.spec.workloads
     endpoints = []
     if "circle" in workloads:
-        path = f"/p/{pool.metadata.namespace}/{pool.metadata.name}/whep"
-        endpoints.append(_http("WHEP", path, site=site))
+        path = f"/p/{pool.metadata.namespace}/{pool.metadata.name}"
+        endpoints.append(_webrtc(pool.spec.template.spec.circle, path=path, site=site))
         endpoints += _signalling(pool.spec.listeners, site=site)
     if "imageOps" in workloads and not GRPC_LISTENERS.isdisjoint(pool.spec.listeners):
         endpoints += _grpc(site)
@@ -55,11 +56,18 @@ def pool_endpoints(pool: StreamPool, *, site: Site) -> list[Endpoint]:
 
 def whep_cluster_url(session: StreamSession, *, site: Site) -> str:
     """Where a pod plays the session."""
-    return site.cluster_url + _whep_path(session)
+    return f"{site.cluster_url}{_session_path(session)}/whep"
 
 
-def _whep_path(session: StreamSession) -> str:
-    return f"/s/{session.metadata.namespace}/{session.metadata.name}/whep"
+def _session_path(session: StreamSession) -> str:
+    return f"/s/{session.metadata.namespace}/{session.metadata.name}"
+
+
+def _webrtc(circle: Circle | None, *, path: str, site: Site) -> Endpoint:
+    """WHIP where the client publishes, else WHEP."""
+    is_upload = circle is not None and circle.source == "Upload"
+    protocol = Protocol.WHIP if is_upload else Protocol.WHEP
+    return _http(protocol.value, f"{path}/{protocol.value.lower()}", site=site)
 
 
 def _http(protocol: str, path: str, *, site: Site) -> Endpoint:

@@ -45,6 +45,9 @@ class Protocol(StrEnum):
     """How a client speaks to its session."""
 
     WHEP = "WHEP"
+    """WebRTC by HTTP: the client offers and receives."""
+    WHIP = "WHIP"
+    """WebRTC by HTTP (RFC 9725): the client offers and sends."""
     GRPC = "gRPC"
     """gRPC over cleartext HTTP/2."""
     SIGNALLING = "Signalling"

@@ -12,6 +12,7 @@ from podstream_core.api.circle import (
     Codec,
     Estimator,
     LatencyMs,
+    Position,
 )
 from podstream_core.api.image_batch import (
     SHOWN_ITEMS,
@@ -119,6 +120,7 @@ __all__ = [
     "PoolRef",
     "PoolSpec",
     "PoolStatus",
+    "Position",
     "Recording",
     "RecordingCodec",
     "RecordingFile",

@@ -1,4 +1,7 @@
-"""The connect port: WHEP as the router forwards it (docs/adr/0002-contract.md)."""
+"""The connect port: WHEP and WHIP as the router forwards them (docs/adr/0002-contract.md).
+
+Both are an offer and an answer; which one it is the grant says.
+"""
 
 from typing import Final
 
@@ -30,8 +33,9 @@ class ConnectApi:
 
     async def _connect(self, request: web.Request) -> web.Response:
         grant = self._agent.authorize_connection(bearer_token(request))
-        if grant.protocol is not Protocol.WHEP:
-            raise Refusal(401, "InvalidToken", f"the token grants {grant.protocol}, not WHEP")
+        if grant.protocol not in (Protocol.WHEP, Protocol.WHIP):
+            message = f"the token grants {grant.protocol}, not WHEP or WHIP"
+            raise Refusal(401, "InvalidToken", message)
         if request.content_type != _SDP:
             raise Refusal(400, "BadOffer", f"send the offer as {_SDP}")
         body = await read_body(request, timeout_s=self._timeout_s)

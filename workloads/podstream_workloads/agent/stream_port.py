@@ -125,8 +125,9 @@ class StreamPort:
         try:
             token = await self._read_token(sock)
             grant = self._agent.authorize_connection(token)
-            if grant.protocol is Protocol.WHEP:
-                raise Refusal(401, "InvalidToken", "the token grants WHEP: use the connect port")
+            if grant.protocol in (Protocol.WHEP, Protocol.WHIP):
+                message = f"the token grants {grant.protocol}: use the connect port"
+                raise Refusal(401, "InvalidToken", message)
             connection = await connections.open_stream(grant)
         except Refusal as refusal:
             await _send(sock, msgspec.json.encode(refusal.body.to_body()))

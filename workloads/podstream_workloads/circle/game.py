@@ -6,15 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
+import msgspec
+
 from podstream_core.api import Circle, CircleResults
 from podstream_workloads.circle.channel import Estimate
 from podstream_workloads.circle.color import ball_color
 from podstream_workloads.circle.draw import Canvas
-from podstream_workloads.circle.ledger import Ledger
+from podstream_workloads.circle.ledger import PLOT_NAME, TABLE_NAME, Ledger
 from podstream_workloads.circle.motion import Motion, fixed_law, random_law
 from podstream_workloads.circle.player import Stream
 from podstream_workloads.circle.score import Scored
 from podstream_workloads.circle.source import BallTrack
+from podstream_workloads.circle.summary import play_summary
 from podstream_workloads.circle.truth import Truth
 
 
@@ -59,11 +62,13 @@ class Game:
     def results(self) -> CircleResults:
         """The figures so far."""
         unsettled = 0 if self._track is None else self._track.truth.unsettled(time.monotonic())
-        return self.ledger.results(unsettled=unsettled)
+        results = self.ledger.results(unsettled=unsettled)
+        return msgspec.structs.replace(results, summary=play_summary(results))
 
-    def plot(self) -> Path:
-        """The drawing of a finished game."""
-        return self.ledger.plot(width=self._circle.width, height=self._circle.height)
+    def artefacts(self) -> tuple[tuple[str, Path], ...]:
+        """Table and drawing; the table is closed by this."""
+        plot = self.ledger.plot(width=self._circle.width, height=self._circle.height)
+        return ((TABLE_NAME, self.ledger.close()), (PLOT_NAME, plot))
 
     def connection_over(self) -> None:
         """Frames that were still under way are not the client's losses."""

@@ -1,4 +1,4 @@
-"""A drawing of a session's estimates: the error over time, and the two tracks. SVG, no library.
+"""A drawing of a session's estimates: error (or place) over time, and tracks. SVG, no library.
 
 The track is drawn in the pixels of the picture, truth below estimate. Long sessions are thinned: of
 every group of frames the one with the greatest error is shown, so that no outlier disappears.
@@ -11,6 +11,7 @@ MAX_POINTS: Final = 1500
 _WIDTH, _HEIGHT = 960, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 20, 30, 40
 _GAP = 50
+_TRUTH, _SEEN, _ERROR = "#2a9d54", "#c2255c", "#1c6fb8"
 
 
 class Point(NamedTuple):
@@ -59,6 +60,42 @@ class Thinned:
 
 def svg(points: Sequence[Point], *, width: int, height: int, rmse: float | None) -> str:
     """The drawing; `width` and `height` are those of the streamed picture."""
+    truth = Curve([(p.x, p.y) for p in points], _TRUTH, 3)
+    return _drawing(
+        _error_chart(points, rmse=rmse),
+        tracks=[truth, _seen(points)],
+        title="Track: truth green, estimate red",
+        size=(width, height),
+    )
+
+
+def track_svg(points: Sequence[Point], *, width: int, height: int) -> str:
+    """The drawing where no truth is known: both coordinates over time, and the track."""
+    return _drawing(
+        _place_chart(points, most=max(width, height)),
+        tracks=[_seen(points)],
+        title="Track of the ball",
+        size=(width, height),
+    )
+
+
+class Curve(NamedTuple):
+    """A line through places; its width in pixels of the drawing."""
+
+    places: Sequence[tuple[float, float]]
+    color: str
+    width: float
+
+
+def _seen(points: Sequence[Point]) -> Curve:
+    return Curve([(p.seen_x, p.seen_y) for p in points], _SEEN, 1)
+
+
+def _drawing(
+    chart: Sequence[str], *, tracks: Sequence[Curve], title: str, size: tuple[int, int]
+) -> str:
+    """A chart above the tracks in a picture of the given size."""
+    width, height = size
     scale = min(1.0, (_WIDTH - _LEFT - _RIGHT) / width)
     track_top = _HEIGHT + _GAP
     total = track_top + round(height * scale) + _BOTTOM
@@ -66,35 +103,49 @@ def svg(points: Sequence[Point], *, width: int, height: int, rmse: float | None)
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{total}"'
         f' viewBox="0 0 {_WIDTH} {total}" font-family="sans-serif" font-size="12">',
         f'<rect width="{_WIDTH}" height="{total}" fill="white"/>',
-        *_error_chart(points, rmse=rmse),
+        *chart,
         f'<g transform="translate({_LEFT} {track_top}) scale({scale:.5f})">',
         f'<rect width="{width}" height="{height}" fill="none" stroke="#999"'
         f' stroke-width="{1 / scale:.2f}"/>',
-        _line([(p.x, p.y) for p in points], color="#2a9d54", width=3 / scale),
-        _line([(p.seen_x, p.seen_y) for p in points], color="#c2255c", width=1 / scale),
+        *(_line(track.places, color=track.color, width=track.width / scale) for track in tracks),
         "</g>",
-        _text(_LEFT, track_top - 10, "Track: truth green, estimate red"),
+        _text(_LEFT, track_top - 10, title),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
 
 
 def _error_chart(points: Sequence[Point], *, rmse: float | None) -> list[str]:
-    right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
-    last = max((point.seconds for point in points), default=0.0) or 1.0
     most = max((point.error for point in points), default=0.0) or 1.0
-    across, up = (right - _LEFT) / last, (bottom - _TOP) / most
     label = "no frame was scored" if rmse is None else f"RMSE {rmse:.4g} px"
+    errors = Curve([(point.seconds, point.error) for point in points], _ERROR, 1)
+    return _chart([errors], title=f"Error of the estimate over time; {label}", most=most)
+
+
+def _place_chart(points: Sequence[Point], *, most: float) -> list[str]:
+    across = Curve([(point.seconds, point.seen_x) for point in points], _ERROR, 1)
+    down = Curve([(point.seconds, point.seen_y) for point in points], _SEEN, 1)
+    return _chart([across, down], title="Place of the ball over time: x blue, y red", most=most)
+
+
+def _chart(curves: Sequence[Curve], *, title: str, most: float) -> list[str]:
+    """Curves of pixels over seconds."""
+    right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
+    last = max((place[0] for curve in curves for place in curve.places), default=0.0) or 1.0
+    across, up = (right - _LEFT) / last, (bottom - _TOP) / most
     return [
-        _text(_LEFT, _TOP - 12, f"Error of the estimate over time; {label}"),
+        _text(_LEFT, _TOP - 12, title),
         f'<path d="M{_LEFT} {_TOP}V{bottom}H{right}" fill="none" stroke="#999"/>',
         _text(_LEFT - 6, _TOP + 4, f"{most:.3g} px", anchor="end"),
         _text(_LEFT - 6, bottom, "0", anchor="end"),
         _text(right, bottom + 16, f"{last:.1f} s", anchor="end"),
-        _line(
-            [(_LEFT + p.seconds * across, bottom - p.error * up) for p in points],
-            color="#1c6fb8",
-            width=1,
+        *(
+            _line(
+                [(_LEFT + x * across, bottom - y * up) for x, y in curve.places],
+                color=curve.color,
+                width=curve.width,
+            )
+            for curve in curves
         ),
     ]
 

@@ -1,14 +1,15 @@
-"""The circle workload as the agent runs it: one player, over WHEP or the original's signalling."""
+"""The circle workload as the agent runs it: one client, over WHEP, WHIP or TCP signalling."""
 
 import asyncio
-import contextlib
 import logging
 import socket
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
+import msgspec
 from aiortc import RTCSessionDescription
+from av import VideoFrame
 
 from podstream_core.agentapi import Protocol
 from podstream_core.api import Circle, SessionSpec
@@ -24,11 +25,12 @@ from podstream_workloads.agent import (
     WorkloadResults,
 )
 from podstream_workloads.circle.channel import Estimate
+from podstream_workloads.circle.estimators import Point
 from podstream_workloads.circle.game import Game
-from podstream_workloads.circle.ledger import PLOT_NAME, TABLE_NAME, stdout
-from podstream_workloads.circle.offers import check_offer
-from podstream_workloads.circle.player import Player
+from podstream_workloads.circle.ledger import PLOT_NAME, stdout
+from podstream_workloads.circle.offers import check_offer, check_upload
 from podstream_workloads.circle.score import Scored
+from podstream_workloads.circle.seat import Seat
 from podstream_workloads.circle.signalling import (
     MAX_LINE,
     Bye,
@@ -36,6 +38,7 @@ from podstream_workloads.circle.signalling import (
     SignallingError,
 )
 from podstream_workloads.circle.truth import Truth
+from podstream_workloads.circle.uploads import Uploads
 from podstream_workloads.media import aiortc_private
 from podstream_workloads.media.encoders.install import use_encoders
 from podstream_workloads.media.encoders.settings import EncoderSettings, encoder_settings
@@ -57,8 +60,9 @@ class CircleWorkload(Workload):
         self._on_scored = on_scored
         self._context: WorkloadContext | None = None
         self._game: Game | None = None
+        self._uploads: Uploads | None = None
         self._pod_ice: aiortc_private.PodIce | None = None
-        self._seats: dict[str, _Seat] = {}
+        self._seats: dict[str, Seat] = {}
         self._finite = False
         self._final = False
 
@@ -67,21 +71,19 @@ class CircleWorkload(Workload):
         circle = spec.circle
         if circle is None:
             raise SpecRejected("spec.circle is not set")
-        if 2 * circle.ball.radius >= min(circle.width, circle.height):
-            raise SpecRejected("the ball does not fit: spec.circle.ball.radius is too large")
-        bitrate, estimator = circle.bitrate, circle.estimator
-        if 0 < bitrate.max_kbps < bitrate.min_kbps:
-            raise SpecRejected("spec.circle.bitrate: minKbps is more than maxKbps")
-        if estimator.max_radius < estimator.min_radius:
-            raise SpecRejected("spec.circle.estimator: minRadius is more than maxRadius")
+        _check(circle)
         quiet_libraries()
         media = context.media
         aiortc_private.keep_history()
-        use_encoders(_encoder_settings(circle))
         self._pod_ice = aiortc_private.PodIce(
             pod_uid=media.pod_uid, host=media.host, ports=media.ports
         )
-        self._game = Game(circle, folder=context.artefact_dir, out=stdout())
+        if circle.source == "Upload":
+            aiortc_private.install_marker_release()
+            self._uploads = Uploads(circle, folder=context.artefact_dir)
+        else:
+            use_encoders(_encoder_settings(circle))
+            self._game = Game(circle, folder=context.artefact_dir, out=stdout())
         self._finite = circle.frames > 0
         self._context = context
         context.ready()
@@ -92,13 +94,21 @@ class CircleWorkload(Workload):
         return self._finite
 
     async def connect_whep(self, connection: Connection, *, offer_sdp: str) -> str:
-        """Answer a player's offer."""
-        check_offer(offer_sdp)
+        """Answer the offer of a player (WHEP) or a publisher (WHIP)."""
+        is_upload = connection.protocol is Protocol.WHIP
+        if is_upload is not (self._uploads is not None):
+            raise UnsupportedOffer(
+                "the session looks at its client's video: publish by WHIP, at .../whip"
+                if self._uploads is not None
+                else "the session sends the video: play by WHEP, at .../whep, or set "
+                "spec.circle.source to Upload"
+            )
+        (check_upload if is_upload else check_offer)(offer_sdp)
         seat = self._take_seat(connection, hold_first=False)
         try:
             with aiortc_private.gathering_at(self._ice):
-                player = seat.open()
-                answer = await player.answer(RTCSessionDescription(sdp=offer_sdp, type="offer"))
+                peer = seat.open_upload() if is_upload else seat.open()
+                answer = await peer.answer(RTCSessionDescription(sdp=offer_sdp, type="offer"))
         except aiortc_private.NoMediaPort as error:
             await self._leave(seat)
             raise NotReady(str(error)) from error
@@ -112,7 +122,7 @@ class CircleWorkload(Workload):
 
     async def connect_stream(self, connection: Connection, *, sock: socket.socket) -> None:
         """Serve a client of the original's TCP signalling."""
-        if connection.protocol is not Protocol.SIGNALLING:
+        if connection.protocol is not Protocol.SIGNALLING or self._uploads is not None:
             sock.close()
             raise UnsupportedOffer(f"workload circle does not speak {connection.protocol}")
         reader, writer = await asyncio.open_connection(sock=sock, limit=MAX_LINE)
@@ -131,15 +141,15 @@ class CircleWorkload(Workload):
             await self._leave(seat)
 
     async def results(self) -> WorkloadResults:
-        """The figures so far, and the table of frames once it is finished."""
-        game = self._require_game()
-        artefacts: tuple[Artefact, ...] = ()
-        if self._final:
-            artefacts = (
-                Artefact(TABLE_NAME, game.ledger.close()),
-                Artefact(PLOT_NAME, game.plot()),
-            )
-        return WorkloadResults(game.results(), artefacts)
+        """The figures so far, and the table of frames and the drawing once it is finished."""
+        source = self._uploads if self._uploads is not None else self.game
+        figures = source.results()
+        if not self._final:
+            return WorkloadResults(figures)
+        artefacts = tuple(Artefact(name, path) for name, path in source.artefacts())
+        session = self.context.session
+        plot = f"/s/{session.namespace}/{session.name}/results/{self.name}-{PLOT_NAME}"
+        return WorkloadResults(msgspec.structs.replace(figures, plot=plot), artefacts)
 
     async def drain(self) -> None:
         """End all connections and finish the table."""
@@ -147,19 +157,22 @@ class CircleWorkload(Workload):
         if self._game is not None:
             self._game.ledger.close()
             self._final = True
+        if self._uploads is not None:
+            self._uploads.close()
+            self._final = True
 
     # -- seats: one per connection
 
-    def _take_seat(self, connection: Connection, *, hold_first: bool) -> "_Seat":
-        seat = _Seat(self, connection.id, hold_first=hold_first)
+    def _take_seat(self, connection: Connection, *, hold_first: bool) -> Seat:
+        seat = Seat(self, connection.id, hold_first=hold_first)
         self._seats[connection.id] = seat
         return seat
 
-    async def _leave(self, seat: "_Seat") -> None:
+    async def _leave(self, seat: Seat) -> None:
         self._seats.pop(seat.connection_id, None)
         await seat.close()
 
-    async def _signal(self, seat: "_Seat", channel: SignallingChannel) -> None:
+    async def _signal(self, seat: Seat, channel: SignallingChannel) -> None:
         """Offer, take the answer, and stay until the client leaves."""
         reason = "the client left"
         try:
@@ -184,16 +197,21 @@ class CircleWorkload(Workload):
             await channel.close()
         await self._leave_lost(seat, reason)
 
-    async def _leave_lost(self, seat: "_Seat", reason: str) -> None:
+    async def _leave_lost(self, seat: Seat, reason: str) -> None:
         if self._seats.pop(seat.connection_id, None) is None:
             return
         await seat.close()
-        self._require_context().lost(seat.connection_id, reason=reason)
+        self.context.lost(seat.connection_id, reason=reason)
 
-    # -- what players report
+    # -- what seats ask and report
 
-    def _estimated(self, estimate: Estimate, truth: Truth | None, *, now: float) -> None:
-        game, context = self._require_game(), self._require_context()
+    def left(self, connection_id: str) -> bool:
+        """Forget a seat whose client is gone; whether it was there."""
+        return self._seats.pop(connection_id, None) is not None
+
+    def estimated(self, estimate: Estimate, truth: Truth | None, *, now: float) -> None:
+        """A player has said where it saw the ball."""
+        game, context = self.game, self.context
         was_done = game.ledger.is_done
         scored = game.estimated(estimate, truth, now=now)
         if scored is not None and self._on_scored is not None:
@@ -202,21 +220,57 @@ class CircleWorkload(Workload):
         if game.ledger.is_done and not was_done:
             context.done()
 
+    def looked(self, frame: VideoFrame, found: Point | None, *, now: float) -> None:
+        """A frame of a publisher was looked at."""
+        uploads, context = self.uploads, self.context
+        was_done = uploads.is_done
+        uploads.looked(frame, found, now=now)
+        context.results_changed()
+        if uploads.is_done and not was_done:
+            context.done()
+
     @property
     def _ice(self) -> aiortc_private.PodIce:
         if self._pod_ice is None:
             raise NotReady("the workload has no session yet")
         return self._pod_ice
 
-    def _require_game(self) -> Game:
+    @property
+    def game(self) -> Game:
+        """The ball of a session that sends one."""
         if self._game is None:
             raise NotReady("the workload has no session yet")
         return self._game
 
-    def _require_context(self) -> WorkloadContext:
+    @property
+    def uploads(self) -> Uploads:
+        """What came in, of a session that looks at its client's video."""
+        if self._uploads is None:
+            raise NotReady("the workload has no session yet")
+        return self._uploads
+
+    @property
+    def context(self) -> WorkloadContext:
+        """The way to the agent."""
         if self._context is None:
             raise NotReady("the workload has no session yet")
         return self._context
+
+
+def _check(circle: Circle) -> None:
+    """Refuse what the schema cannot say.
+
+    Raises:
+        SpecRejected: two members contradict each other.
+    """
+    is_drawn = circle.source == "Generated"
+    if is_drawn and 2 * circle.ball.radius >= min(circle.width, circle.height):
+        raise SpecRejected("the ball does not fit: spec.circle.ball.radius is too large")
+    bitrate, estimator = circle.bitrate, circle.estimator
+    if 0 < bitrate.max_kbps < bitrate.min_kbps:
+        raise SpecRejected("spec.circle.bitrate: minKbps is more than maxKbps")
+    if estimator.max_radius < estimator.min_radius:
+        raise SpecRejected("spec.circle.estimator: minRadius is more than maxRadius")
 
 
 def _encoder_settings(circle: Circle) -> EncoderSettings:
@@ -228,66 +282,3 @@ def _encoder_settings(circle: Circle) -> EncoderSettings:
         min_kbps=circle.bitrate.min_kbps,
         max_kbps=circle.bitrate.max_kbps,
     )
-
-
-class _Seat:
-    """One connection: its player and, for TCP signalling, the task that talks to the client."""
-
-    def __init__(self, workload: CircleWorkload, connection_id: str, *, hold_first: bool) -> None:
-        self._workload = workload
-        self._hold_first = hold_first
-        self._player: Player | None = None
-        self._task: asyncio.Task[None] | None = None
-        self.connection_id = connection_id
-
-    def open(self) -> Player:
-        """Make the peer connection."""
-        game = self._workload._require_game()
-        stream = game.stream(hold_first=self._hold_first, on_first_sent=self._first_frame_sent)
-        self._player = Player(stream, events=self)
-        return self._player
-
-    def serve(self, talk: Coroutine[None, None, None]) -> None:
-        """Run the signalling of this connection."""
-        self._task = asyncio.create_task(talk)
-
-    async def close(self) -> None:
-        """End the connection; nothing of it is left."""
-        if self._task is not None and self._task is not asyncio.current_task():
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-        if self._player is not None:
-            await self._player.close()
-            self._game_over()
-
-    def _game_over(self) -> None:
-        game = self._workload._game
-        if game is not None:
-            game.connection_over()
-
-    # -- PlayerEvents
-
-    def established(self) -> None:
-        """The client is there."""
-        if self._player is not None:
-            self._workload._require_game().ledger.codec = self._player.codec
-        self._workload._require_context().established(self.connection_id)
-
-    def estimated(self, estimate: Estimate, truth: Truth | None, *, now: float) -> None:
-        """The client says where it saw the ball."""
-        self._workload._estimated(estimate, truth, now=now)
-
-    def lost(self, reason: str) -> None:
-        """The client is gone."""
-        workload = self._workload
-        if workload._seats.pop(self.connection_id, None) is not None:
-            if self._task is not None:
-                self._task.cancel()
-            self._game_over()
-            workload._require_context().lost(self.connection_id, reason=reason)
-
-    def _first_frame_sent(self) -> None:
-        if self._player is not None:
-            self._player.first_frame_sent()
-        self._workload._require_context().first_frame()

@@ -1,4 +1,4 @@
-"""`podstream-client`: plays a session over WHEP."""
+"""`podstream-client`: plays a session over WHEP, or publishes to one over WHIP."""
 
 import asyncio
 import contextlib
@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from podstream_core.logs import setup_logging
+from podstream_workloads.circle.estimators import make_estimator
 from podstream_workloads.client.errors import ClientError, SessionOver
-from podstream_workloads.client.estimators import make_estimator
 from podstream_workloads.client.options import ClientOptions, parse
 from podstream_workloads.client.player import Player
+from podstream_workloads.client.publisher import Publisher
 from podstream_workloads.client.summary import Summary
+from podstream_workloads.client.video import VideoSource
 from podstream_workloads.client.whep import WhepClient
 from podstream_workloads.media import aiortc_private
 from podstream_workloads.media.logs import quiet_libraries
@@ -71,18 +73,25 @@ async def _run(options: ClientOptions, summary: Summary) -> None:
 
 
 async def _play(options: ClientOptions, summary: Summary) -> None:
-    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="estimator")
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="frames")
     connect_timeout_s = options.connect_timeout_s
+    source = _open_video(options)
     try:
         async with WhepClient(options.url, token=options.token) as signalling:
             while True:
-                player = Player(
-                    options,
-                    signalling=signalling,
-                    estimator=make_estimator(options.estimator),
-                    pool=pool,
-                    summary=summary,
-                )
+                player: Player | Publisher
+                if source is None:
+                    player = Player(
+                        options,
+                        signalling=signalling,
+                        estimator=make_estimator(options.estimator),
+                        pool=pool,
+                        summary=summary,
+                    )
+                else:
+                    player = Publisher(
+                        options, signalling=signalling, source=source, pool=pool, summary=summary
+                    )
                 try:
                     if await player.play(connect_timeout_s=connect_timeout_s):
                         return
@@ -91,7 +100,15 @@ async def _play(options: ClientOptions, summary: Summary) -> None:
                 logger.warning("the connection was lost; trying to come back")
                 connect_timeout_s = _RECONNECT_S
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=source is not None, cancel_futures=True)
+        if source is not None:
+            source.close()
+
+
+def _open_video(options: ClientOptions) -> VideoSource | None:
+    if options.upload is None:
+        return None
+    return VideoSource(options.upload, form=options.upload_format, loop=options.loop)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,16 @@ import msgspec
 
 from podstream_core.api import Circle, Estimator
 from podstream_core.logs import LogFormat
-from podstream_workloads.client.estimators import Point
+from podstream_workloads.circle.estimators import Point
 
 _EPILOG = """examples:
   # a session of the cluster, with the token from its Secret
   podstream-client --url http://127.0.0.1:8080/s/default/ball/whep --token-file token
   # ten seconds, figures as JSON
   podstream-client --url URL --duration 10 --json
+  # publish a file, or a camera, to a session with spec.circle.source Upload
+  podstream-client --url http://127.0.0.1:8080/s/default/eye/whip --upload ball.mp4
+  podstream-client --url URL --upload /dev/video0 --upload-format v4l2
   # the original's estimator
   podstream-client --url URL --estimator hough --dp 1.5 --min-dist 100
 
@@ -48,6 +51,12 @@ class ClientOptions:
     """Test aid: decoded frames that are thrown away at the start."""
     join_late_s: float
     """Test aid: seconds between the connection and the first frame that is looked at."""
+    upload: str | None
+    """Video to publish instead of playing: a file, a URL or a device."""
+    upload_format: str | None
+    """FFmpeg's name of its input format, where the place does not say."""
+    loop: bool
+    """Begin the video anew at its end."""
     as_json: bool
     log_level: str
     log_format: LogFormat
@@ -59,7 +68,7 @@ def parse(arguments: Sequence[str] | None, *, environment: Mapping[str, str]) ->
     given = parser.parse_args(arguments)
     url = given.url or environment.get("PODSTREAM_CLIENT_URL")
     if not url or not url.startswith(("http://", "https://")):
-        parser.error("no WHEP URL: give --url http://... or set PODSTREAM_CLIENT_URL")
+        parser.error("no WHEP or WHIP URL: give --url http://... or set PODSTREAM_CLIENT_URL")
     token = environment.get("PODSTREAM_CLIENT_TOKEN") or None
     try:
         if given.token_file:
@@ -80,6 +89,9 @@ def parse(arguments: Sequence[str] | None, *, environment: Mapping[str, str]) ->
         offset=given.offset,
         drop_first=given.drop_first,
         join_late_s=given.join_late,
+        upload=given.upload,
+        upload_format=given.upload_format,
+        loop=given.loop,
         as_json=given.json,
         log_level=given.log_level or environment.get("PODSTREAM_LOG_LEVEL") or "info",
         log_format="json" if environment.get("PODSTREAM_LOG_FORMAT") == "json" else "text",
@@ -101,12 +113,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="podstream-client",
         description="Plays a session over WHEP, finds the ball in every frame and sends where it "
-        "is back on the data channel.",
+        "is back on the data channel. With --upload it is the other way round: the client sends "
+        "the video (WHIP), the server says where the ball is.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--url", help="WHEP URL, as in a session's status.endpoints")
+    add("--url", help="WHEP or WHIP URL, as in a session's status.endpoints")
     add("--token-file", help="file with the session's token")
     add("--estimator", choices=tuple(_METHODS), help="how to find the ball (discfit)")
     add("--dp", type=float, help="cv2.HoughCircles dp (6)")
@@ -120,6 +133,9 @@ def _parser() -> argparse.ArgumentParser:
         default=60.0,
         help="seconds to wait for a session that is busy or not there yet (60)",
     )
+    add("--upload", metavar="FILE", help="publish a video (WHIP) instead of playing")
+    add("--upload-format", metavar="NAME", help="FFmpeg input format of a device: v4l2, lavfi")
+    add("--loop", action="store_true", help="begin the uploaded video anew at its end")
     add("--json", action="store_true", help="print one line of figures as JSON at the end")
     add("--log-level", help="debug, info, warning or error (info)")
     aids = parser.add_argument_group("test aids")

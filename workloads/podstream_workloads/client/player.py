@@ -11,8 +11,8 @@ from av import VideoFrame
 
 from podstream_workloads.circle import framecode
 from podstream_workloads.circle.channel import HEARTBEAT, LABEL, Estimate, format_estimate
-from podstream_workloads.client.errors import ClientError
-from podstream_workloads.client.estimators import BallEstimator, Point, luma
+from podstream_workloads.circle.estimators import BallEstimator, Point, luma
+from podstream_workloads.client.connecting import wait_connected
 from podstream_workloads.client.options import ClientOptions
 from podstream_workloads.client.summary import Summary
 from podstream_workloads.client.whep import SignallingClient
@@ -22,7 +22,6 @@ from podstream_workloads.media.reception import Reception
 
 logger = logging.getLogger(__name__)
 
-_ICE_TIMEOUT_S = 10.0
 _HEARTBEAT_S = 2.0
 _MAX_BUFFERED = 64 * 1024
 _SILENT_S = 5.0
@@ -71,7 +70,7 @@ class Player:
             self._peer.localDescription.sdp, timeout_s=connect_timeout_s
         )
         await self._peer.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
-        await self._wait_connected()
+        await wait_connected(self._connected, over=self._over)
         self._summary.connections += 1
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -101,22 +100,6 @@ class Player:
                 aiortc_private.ignore_packets(self._receiver, seconds=self._options.join_late_s)
         elif state in ("failed", "closed"):
             self._over.set()
-
-    async def _wait_connected(self) -> None:
-        waits = {
-            asyncio.create_task(self._connected.wait()),
-            asyncio.create_task(self._over.wait()),
-        }
-        try:
-            await asyncio.wait(waits, timeout=_ICE_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in waits:
-                task.cancel()
-        if not self._connected.is_set():
-            raise ClientError(
-                f"no media connection within {_ICE_TIMEOUT_S:.0f} s: the router's UDP address in "
-                "its answer must be reachable from here (router.media.advertise)"
-            )
 
     async def _receive(self) -> None:
         await self._reception.run()

@@ -15,13 +15,19 @@ class Summary:
     estimated: int = 0
     missed: int = 0
     """Frames without a ball."""
+    sent: int = 0
+    """Frames of the client's own video (`--upload`)."""
+    x: float | None = None
+    """Where the server saw the ball last (`--upload`), pixels."""
+    y: float | None = None
     connections: int = 0
     started: float = field(default_factory=time.monotonic)
 
-    def to_json(self) -> dict[str, float]:
+    def to_json(self) -> dict[str, float | None]:
         """The counters, with `seconds` and `fps` instead of the start."""
-        figures: dict[str, float] = asdict(self)
-        seconds = time.monotonic() - figures.pop("started")
+        figures: dict[str, float | None] = asdict(self)
+        del figures["started"]
+        seconds = time.monotonic() - self.started
         return {
             **figures,
             "seconds": round(seconds, 3),

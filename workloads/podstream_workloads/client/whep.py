@@ -1,4 +1,7 @@
-"""Signalling as a client sees it: an interface, and WHEP (draft-ietf-wish-whep) over HTTP."""
+"""Signalling as a client sees it: an interface, and WHEP (draft-ietf-wish-whep) over HTTP.
+
+WHIP (RFC 9725) is the same exchange at another URL.
+"""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Plays the router on 127.0.0.1: WHEP by HTTP; signalling, gRPC and raw frames by TCP.
+"""Plays the router on 127.0.0.1: WHEP and WHIP by HTTP; signalling, gRPC and raw frames by TCP.
 
 Same URLs, tokens and waiting as the real one. Media needs no relay here: the pod's candidates are
 reachable from the same machine.
@@ -39,6 +39,7 @@ RETRY_PERIOD_S: Final = 0.1
 MAX_SDP_BYTES: Final = 64 * 1024
 _ROLES: Final = {
     Protocol.WHEP: ("circle", "player"),
+    Protocol.WHIP: ("circle", "player"),
     Protocol.SIGNALLING: ("circle", "player"),
     Protocol.GRPC: ("imageOps", "caller"),
     Protocol.TCP: ("stream", "publisher"),
@@ -87,8 +88,8 @@ class Gateway:
 
     @property
     def path(self) -> str:
-        """Path of the session's WHEP endpoint."""
-        return f"{self.base}/whep"
+        """Path of the session's WHEP or WHIP endpoint."""
+        return self._path(self.protocol)
 
     @property
     def base(self) -> str:
@@ -96,8 +97,18 @@ class Gateway:
         meta = self._session.metadata
         return f"/s/{meta.namespace}/{meta.name}"
 
+    @property
+    def protocol(self) -> Protocol:
+        """How the session's WebRTC clients connect: they play, or publish."""
+        circle = self._session.spec.circle
+        is_upload = circle is not None and circle.source == "Upload"
+        return Protocol.WHIP if is_upload else Protocol.WHEP
+
+    def _path(self, protocol: Protocol) -> str:
+        return f"{self.base}/{protocol.value.lower()}"
+
     async def open(self, stack: contextlib.AsyncExitStack, *, port: int) -> int:
-        """Serve WHEP until the stack is closed; return the port.
+        """Serve WHEP and WHIP until the stack is closed; return the port.
 
         Raises:
             OSError: the port is taken.
@@ -106,9 +117,11 @@ class Gateway:
             aiohttp.ClientSession(f"http://{HOST}:{self._ports.connect}")
         )
         app = web.Application(client_max_size=MAX_SDP_BYTES)
-        app.router.add_post(self.path, self._connect)
-        app.router.add_patch(self.path + "/{id}", self._forward)
-        app.router.add_delete(self.path + "/{id}", self._forward)
+        for protocol in (Protocol.WHEP, Protocol.WHIP):
+            path = self._path(protocol)
+            app.router.add_post(path, functools.partial(self._connect, protocol))
+            app.router.add_patch(path + "/{id}", functools.partial(self._forward, protocol))
+            app.router.add_delete(path + "/{id}", functools.partial(self._forward, protocol))
         for protocol, (name, _) in _VIEWS.items():
             app.router.add_get(f"{self.base}/{name}", functools.partial(self._view, protocol))
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
@@ -148,9 +161,9 @@ class Gateway:
         await stack.enter_async_context(server)
         return int(server.sockets[0].getsockname()[1])
 
-    # -- WHEP ------------------------------------------------------------------------------------
+    # -- WHEP, WHIP ------------------------------------------------------------------------------
 
-    async def _connect(self, request: web.Request) -> web.Response:
+    async def _connect(self, protocol: Protocol, request: web.Request) -> web.Response:
         try:
             holder = self._authorize(request)
         except TokenError as error:
@@ -161,33 +174,35 @@ class Gateway:
         deadline = asyncio.get_running_loop().time() + HOLD_TIMEOUT_S
         while True:
             headers = {
-                "Authorization": f"Bearer {self._token(Protocol.WHEP, holder=holder)}",
+                "Authorization": f"Bearer {self._token(protocol, holder=holder)}",
                 "Content-Type": request.content_type,
             }
             async with self._http.post("/whep", data=offer, headers=headers) as response:
                 body = await response.read()
                 is_early = response.status == _HTTP_TOO_EARLY
                 if not is_early or asyncio.get_running_loop().time() > deadline:
-                    return self._answer(response, body)
+                    return self._answer(protocol, response, body)
             await asyncio.sleep(RETRY_PERIOD_S)
 
-    def _answer(self, response: aiohttp.ClientResponse, body: bytes) -> web.Response:
+    def _answer(
+        self, protocol: Protocol, response: aiohttp.ClientResponse, body: bytes
+    ) -> web.Response:
         answer = web.Response(status=response.status, body=body, content_type=response.content_type)
         connection = response.headers.get(CONNECTION_HEADER)
         if connection is not None:
-            answer.headers["Location"] = f"{self.path}/{connection}"
+            answer.headers["Location"] = f"{self._path(protocol)}/{connection}"
         return answer
 
-    async def _forward(self, request: web.Request) -> web.Response:
+    async def _forward(self, protocol: Protocol, request: web.Request) -> web.Response:
         try:
             holder = self._authorize(request)
         except TokenError as error:
             return _refuse(401, "InvalidToken", str(error))
         assert self._http is not None
-        headers = {"Authorization": f"Bearer {self._token(Protocol.WHEP, holder=holder)}"}
+        headers = {"Authorization": f"Bearer {self._token(protocol, holder=holder)}"}
         path = f"/whep/{request.match_info['id']}"
         async with self._http.request(request.method, path, headers=headers) as response:
-            return self._answer(response, await response.read())
+            return self._answer(protocol, response, await response.read())
 
     def _authorize(self, request: web.Request) -> str:
         """Holder of the slot: digest of the client's token, random where access is public."""

@@ -135,7 +135,7 @@ class LocalRun:
             url = f"http://{HOST}:{http_port}{gateway.path}"
             token = self._client_token()
             if self._session.spec.circle is not None:
-                say(f"WHEP        {url}")
+                say(f"{gateway.protocol.value:12}{url}")
                 if token is not None:
                     say(f"token       {token}")
             if self._session.spec.image_ops is not None:

@@ -16,11 +16,11 @@ from aiortc import (
 )
 from aiortc.mediastreams import MediaStreamError
 
+from podstream_workloads.circle.estimators import HoughEstimator
 from podstream_workloads.circle.signalling import MAX_LINE, Bye, SignallingChannel
 from podstream_workloads.circle.standalone.display import Window
 from podstream_workloads.circle.standalone.options import ClientOptions
 from podstream_workloads.circle.standalone.program import Program
-from podstream_workloads.client.estimators import HoughEstimator
 from podstream_workloads.media import aiortc_private
 from podstream_workloads.media.latest import BoxClosed, LatestBox
 
