@@ -25,6 +25,7 @@ from podstream_router.admission import Places, RateLimit
 from podstream_router.advertise import Advertised
 from podstream_router.agent import AgentClient, Transport
 from podstream_router.claims import Claims, Demand, Recorder, Releases, SessionApi
+from podstream_router.dashboard import Board, Copied, Dashboard, Parts, Sender
 from podstream_router.downloads import DownloadHandler
 from podstream_router.errors import PodFailed, TryAgain
 from podstream_router.feeds import PodFeed, PoolFeed, SessionFeed
@@ -58,7 +59,7 @@ RELEASE_S: Final = 2.0
 _SPARE_FILES: Final = 256
 
 
-class Api(ApiReader, SessionApi, Protocol):
+class Api(ApiReader, SessionApi, Sender, Protocol):
     """What the router needs of the Kubernetes API."""
 
 
@@ -74,7 +75,10 @@ class Router:
         limits = settings.limits
         self.metrics = RouterMetrics()
         self.routes = RouteTable()
-        self.watches = _build_watches(settings, api=api, routes=self.routes, metrics=self.metrics)
+        self.board = Board()
+        self.watches = _build_watches(
+            settings, api=api, routes=self.routes, board=self.board, metrics=self.metrics
+        )
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=10),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -138,6 +142,7 @@ class Router:
         app = build_app(cors_origin=settings.cors_origin)
         whep = self._add_webrtc(app, client_keys=keys.client)
         ResultsHandler(routes=self.routes, agent=self._agent, target=whep.target).add_to(app)
+        self._dashboard = self._add_dashboard(app, api=api, keys=keys)
         self._streaming = Places(total=limits.connections, per_source=limits.connections_per_source)
         DownloadHandler(
             routes=self.routes,
@@ -173,6 +178,24 @@ class Router:
         self._sharing_task: asyncio.Task[None] | None = None
         self.ports: dict[str, int] = {}
         """Ports that are really bound, by listener name, with `admin` and `media`."""
+        self._observe()
+
+    def _add_dashboard(self, app: web.Application, *, api: Sender, keys: Keys) -> Dashboard:
+        dashboard = Dashboard(
+            Parts(
+                board=self.board,
+                routes=self.routes,
+                agent=self._agent,
+                api=api,
+                client_keys=keys.client,
+                hints=self._hints,
+                settings=self._settings,
+            )
+        )
+        dashboard.add_to(app)
+        return dashboard
+
+    def _observe(self) -> None:
         self.metrics.observe_routes(self.routes)
         self.metrics.observe_watches(self.watches, clock=time.monotonic)
         self.metrics.observe_relay(self.relay)
@@ -264,6 +287,7 @@ class Router:
             listener.stop_accepting()
         self._placement.drain()
         self._watching.end()
+        self._dashboard.close()
         closing = [self._server.close(drain_s=drain_s)]
         closing += [listener.close(drain_s=drain_s) for listener in self._raw_listeners]
         await asyncio.gather(*closing)
@@ -342,9 +366,16 @@ class Router:
 
 
 def _build_watches(
-    settings: Settings, *, api: ApiReader, routes: RouteTable, metrics: RouterMetrics
+    settings: Settings,
+    *,
+    api: ApiReader,
+    routes: RouteTable,
+    board: Board,
+    metrics: RouterMetrics,
 ) -> list[Watch]:
-    sessions, pools, pods = SessionFeed(routes), PoolFeed(routes), PodFeed(routes)
+    sessions = Copied(SessionFeed(routes), board=board, kind="session")
+    pools = Copied(PoolFeed(routes), board=board, kind="pool")
+    pods = PodFeed(routes)
     watches: list[Watch] = []
     for name in settings.namespaces:
         namespace = None if name == ALL_NAMESPACES else name

@@ -5,7 +5,7 @@ A refusal names its cause and what to do about it. HTTP listeners send it as
 connection and log it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 OVERLOAD_RETRY_S: Final = 5
@@ -28,6 +28,8 @@ class Refusal(Exception):
         super().__init__(message)
         self.message = message
         self.headers: Mapping[str, str] = headers or {}
+        self.details: Mapping[str, object] = {}
+        """More members of the answer's body."""
 
 
 class BadRequest(Refusal):
@@ -55,6 +57,12 @@ class WrongSession(Refusal):
     """A good token, but for another session."""
 
     status, error = 403, "WrongSession"
+
+
+class Forbidden(Refusal):
+    """A known person, who may not do this."""
+
+    status, error = 403, "Forbidden"
 
 
 class UnknownSession(Refusal):
@@ -108,6 +116,18 @@ class UnsupportedMediaType(Refusal):
     status, error = 415, "UnsupportedMediaType"
 
 
+class Rejected(Refusal):
+    """The Kubernetes API refuses what a person asks for, in its own words."""
+
+    error = "Rejected"
+
+    def __init__(self, message: str, *, status: int, causes: Sequence[Mapping[str, str]]) -> None:
+        """`causes`: what is wrong with which field."""
+        super().__init__(message)
+        self.status = status
+        self.details = {"causes": list(causes)}
+
+
 class UnsupportedOffer(Refusal):
     """The session cannot serve this offer."""
 
@@ -146,6 +166,12 @@ class NotReady(_Unavailable):
     """The session had no pod that takes connections within the hold timeout."""
 
     error = "NotReady"
+
+
+class LoginUnavailable(_Unavailable):
+    """Tokens of Kubernetes cannot be reviewed."""
+
+    error = "LoginUnavailable"
 
 
 class Overloaded(_Unavailable):

@@ -46,6 +46,8 @@ Look on in a browser:       GET    /s/{namespace}/{session}/mjpeg     (also ?tok
 Look on, raw frames:        GET    /s/{namespace}/{session}/frames
 Play a stream of your own:  POST   /p/{namespace}/{pool}/whep         (a new session of the pool)
 
+Dashboard for browsers:      GET    /ui/
+
 Send the session's or the pool's token as 'Authorization: Bearer <token>'. See docs/architecture.md
 of the project.
 """
@@ -112,7 +114,7 @@ async def read_text(request: web.Request, *, content_type: str, limit: int) -> s
 def error_response(refusal: Refusal) -> web.Response:
     """JSON for a refusal."""
     return web.json_response(
-        {"error": refusal.error, "message": refusal.message},
+        {"error": refusal.error, "message": refusal.message, **refusal.details},
         status=refusal.status,
         headers=dict(refusal.headers),
     )
@@ -168,9 +170,11 @@ async def preflight(_request: web.Request) -> web.Response:
     )
 
 
-async def documentation(_request: web.Request) -> web.Response:
-    """What there is."""
-    return web.Response(text=DOCUMENTATION)
+async def documentation(request: web.Request) -> web.Response:
+    """What there is; a browser is taken to the dashboard."""
+    if "text/html" in request.headers.get("Accept", ""):
+        return web.Response(status=302, headers={"Location": "/ui/", "Vary": "Accept"})
+    return web.Response(text=DOCUMENTATION, headers={"Vary": "Accept"})
 
 
 def build_app(*, cors_origin: str) -> web.Application:

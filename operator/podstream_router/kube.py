@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Self
 
 import aiohttp
@@ -18,6 +19,9 @@ _SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/to
 _CREATE_TIMEOUT: Final = aiohttp.ClientTimeout(total=15, sock_connect=5)
 _OK: Final = 200
 _CREATED: Final = 201
+_MAX_MESSAGE: Final = 2000
+"""Characters."""
+_MAX_CAUSES: Final = 50
 _MAX_RETRY_AFTER_S: Final = 30.0
 
 
@@ -73,6 +77,37 @@ class KubeReader:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ApiUnreachable(str(error) or type(error).__name__) from error
 
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] = MappingProxyType({}),
+        body: Mapping[str, Any] | None = None,
+        content_type: str = "application/json",
+        token: str | None = None,
+    ) -> bytes:
+        """One request; with `token` as the person whose token it is.
+
+        Raises:
+            ApiError: the server refused.
+            ApiUnreachable: no answer; the request may have been carried out all the same.
+        """
+        try:
+            response = await self._open(
+                path,
+                query=query,
+                timeout=_CREATE_TIMEOUT,
+                method=method,
+                body=None if body is None else dict(body),
+                content_type=content_type,
+                token=token,
+            )
+            async with response:
+                return await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ApiUnreachable(str(error) or type(error).__name__) from error
+
     @asynccontextmanager
     async def lines(
         self, path: str, *, query: Mapping[str, str], silence_s: float
@@ -99,15 +134,22 @@ class KubeReader:
         timeout: aiohttp.ClientTimeout,
         method: str = "GET",
         body: dict[str, Any] | None = None,
+        content_type: str = "application/json",
+        token: str | None = None,
     ) -> aiohttp.ClientResponse:
-        kind = {} if body is None else {"Content-Type": "application/json"}
+        kind = {} if body is None else {"Content-Type": content_type}
+        if token is not None:
+            if self._api.configuration.cert_file:
+                # A client certificate speaks for this process before any token does.
+                raise ApiUnreachable("this router's own login would be used instead of the token")
+            kind["Authorization"] = f"Bearer {token}"
         method, url, headers, content, _ = await self._api.param_serialize(
             method,
             path,
             query_params=list(query.items()),
             header_params={"Accept": "application/json", **kind},
             body=body,
-            auth_settings=["BearerToken"],
+            auth_settings=["BearerToken"] if token is None else [],
         )
         answer = await self._api.call_api(
             method, url, header_params=headers, body=content, _request_timeout=timeout
@@ -117,20 +159,35 @@ class KubeReader:
             async with response:
                 text = await response.text(errors="replace")
             wait_s = _retry_after(response.headers.get("Retry-After", ""))
-            raise ApiError(response.status, _message(text), retry_after_s=wait_s)
+            message, causes = _explained(text)
+            raise ApiError(response.status, message, retry_after_s=wait_s, causes=causes)
         return response
+
+
+class _Cause(msgspec.Struct):
+    field: str = ""
+    message: str = ""
+
+
+class _Details(msgspec.Struct):
+    causes: list[_Cause] = []
 
 
 class _Status(msgspec.Struct):
     message: str
+    details: _Details | None = None
 
 
-def _message(text: str) -> str:
-    """What a refusal says: the message of a `Status`, or its text as it is."""
+def _explained(text: str) -> tuple[str, list[dict[str, str]]]:
+    """What a refusal says: message and causes of a `Status`, or its text as it is."""
     try:
-        return msgspec.json.decode(text, type=_Status).message[:500]
+        status = msgspec.json.decode(text, type=_Status)
     except msgspec.DecodeError:
-        return text[:500]
+        return text[:_MAX_MESSAGE], []
+    causes = status.details.causes[:_MAX_CAUSES] if status.details is not None else []
+    return status.message[:_MAX_MESSAGE], [
+        {"field": cause.field, "message": cause.message[:_MAX_MESSAGE]} for cause in causes
+    ]
 
 
 def _retry_after(text: str) -> float:

@@ -70,6 +70,8 @@ class Limits:
     """Living sessions of a namespace, above which pools take no connections there; 0: no limit."""
     requests_per_second: float = 50.0
     """WHEP requests per source address; 0 switches the limit off."""
+    dashboard_streams: int = 64
+    """Open pages of the dashboard, each with a stream of changes."""
     flows: int = 8192
     """Media flows; each holds one file descriptor."""
     tentative_per_source: int = 256
@@ -120,6 +122,8 @@ class Settings:
     cors_origin: str = "*"
     """`Access-Control-Allow-Origin` of WHEP answers. Clients authenticate by a bearer token and
     never by cookies, so any page may ask."""
+    admin_login: bool = True
+    """Whether the dashboard takes tokens of Kubernetes beside those of sessions."""
     limits: Limits = field(default_factory=Limits)
     agent_ports: AgentPorts = field(default_factory=AgentPorts)
     log_level: str = "INFO"
@@ -155,6 +159,7 @@ class Settings:
             flow_idle_s=env.number("FLOW_IDLE_SECONDS", defaults.flow_idle_s),
             admin_port=env.integer("ADMIN_PORT", defaults.admin_port, low=0, high=65535),
             cors_origin=env.text("CORS_ORIGIN", defaults.cors_origin),
+            admin_login=env.switch("DASHBOARD_ADMIN_LOGIN", default=defaults.admin_login),
             limits=env.limits(),
             log_level=env.text("LOG_LEVEL", defaults.log_level),
             log_format=cast("LogFormat", log_format),
@@ -198,6 +203,12 @@ class _Environment:
         if not text.isdecimal() or not low <= int(text) <= high:
             raise SettingsError(f"PODSTREAM_{name} must be a number {low}..{high}, not {text!r}")
         return int(text)
+
+    def switch(self, name: str, *, default: bool) -> bool:
+        text = self.text(name, str(default).lower())
+        if text not in ("true", "false"):
+            raise SettingsError(f"PODSTREAM_{name} must be true or false, not {text!r}")
+        return text == "true"
 
     def flag(self, name: str, *, needs: str) -> bool:
         text = self.text(name, "false")
@@ -299,6 +310,7 @@ class _Environment:
                 high=10_000_000,
             ),
             requests_per_second=self.number("MAX_REQUESTS_PER_SECOND", default.requests_per_second),
+            dashboard_streams=count("MAX_DASHBOARD_STREAMS", default.dashboard_streams),
             flows=count("MAX_FLOWS", default.flows),
             tentative_per_source=count(
                 "MAX_TENTATIVE_FLOWS_PER_SOURCE", default.tentative_per_source

@@ -10,7 +10,7 @@ must not cut connections to pods that are alive.
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -38,9 +38,19 @@ _GONE: Final = 410
 class ApiError(Exception):
     """The API server refused a call."""
 
-    def __init__(self, status: int, message: str, *, retry_after_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        retry_after_s: float = 0.0,
+        causes: Sequence[Mapping[str, str]] = (),
+    ) -> None:
         super().__init__(f"{status}: {message}")
         self.status = status
+        self.message = message
+        self.causes = causes
+        """`field` and `message` of each fault of an object that was sent."""
         self.retry_after_s = retry_after_s
         """Seconds that the server wants to be left alone."""
 

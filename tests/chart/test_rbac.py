@@ -18,9 +18,13 @@ OPERATOR = {
     ("events.k8s.io", "events"): {"create"},
 }
 ROUTER = {
-    ("podstream.dev", "streamsessions"): {"get", "list", "watch", "create"},
+    ("podstream.dev", "streamsessions"): {"get", "list", "watch", "create", "patch"},
     ("podstream.dev", "streampools"): {"get", "list", "watch"},
     ("", "pods"): {"get", "list", "watch"},
+}
+LOGIN = {
+    ("authentication.k8s.io", "tokenreviews"): {"create"},
+    ("authorization.k8s.io", "subjectaccessreviews"): {"create"},
 }
 EDITED = ("streamsessions", "streampools", "streampools/scale")
 LEADER = {("coordination.k8s.io", "leases"): {"create", "get", "update"}}
@@ -111,8 +115,19 @@ def test_lease_is_named_and_lies_where_the_operator_runs(values: str) -> None:
     assert named == {"create": None, "get": [lease], "update": [lease]}
 
 
-def test_nothing_is_cluster_scoped_without_aggregation() -> None:
-    manifests = render("default", "rbac.aggregate=false")
+@every_set
+def test_login_of_people_may_be_reviewed_and_no_more(values: str) -> None:
+    manifests = render(values, "router.dashboard.adminLogin=true")
+    name = "streams-podstream-router-login"
+    assert rights(one(manifests, "ClusterRole", name)) == LOGIN
+    binding = one(manifests, "ClusterRoleBinding", name)
+    assert binding["roleRef"]["name"] == name
+    (subject,) = binding["subjects"]
+    assert (subject["name"], subject["namespace"]) == ("podstream-router", "streams")
+
+
+def test_nothing_is_cluster_scoped_without_aggregation_and_login() -> None:
+    manifests = render("default", "rbac.aggregate=false", "router.dashboard.adminLogin=false")
     assert of_kind(manifests, "ClusterRole") == []
     assert of_kind(manifests, "ClusterRoleBinding") == []
     assert all("namespace" in manifest["metadata"] for manifest in manifests)
@@ -128,6 +143,7 @@ def test_people_get_sessions_with_the_built_in_roles() -> None:
             if label.startswith(prefix)
         }
         for role in of_kind(manifests, "ClusterRole")
+        if not role["metadata"]["name"].endswith("-login")
     }
     assert reach == {
         "streams-podstream-view": {"view", "edit", "admin"},

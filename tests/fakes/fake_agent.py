@@ -103,6 +103,7 @@ class FakeAgent:
         connect_app.router.add_post("/whep", self._post)
         connect_app.router.add_delete("/whep/{id}", self._delete)
         control_app.router.add_get("/state", self._state)
+        control_app.router.add_get("/results", self._list)
         control_app.router.add_get("/results/{name}", self._artefact)
         control_app.router.add_post("/media-path", self._media_path)
         control_app.router.add_post("/assign", self._assign)
@@ -184,6 +185,18 @@ class FakeAgent:
         except TokenError:
             return _refusal(401, "InvalidToken")
         return self._tell()
+
+    async def _list(self, request: web.Request) -> web.Response:
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        try:
+            self._check(token, TokenType.CONTROL)
+        except TokenError:
+            return _refusal(401, "InvalidToken")
+        items = [
+            {"name": name, "size": len(content), "sha256": sha256(content).hexdigest()}
+            for name, content in self.artefacts.items()
+        ]
+        return web.json_response({"items": items, "results": None})
 
     async def _artefact(self, request: web.Request) -> web.StreamResponse:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")

@@ -139,7 +139,7 @@ def good() -> list[Any]:
         ("events.k8s.io", "events", ["create"]),
     ]
     router_rules = [
-        ("podstream.dev", "streamsessions", ["get", "list", "watch", "create"]),
+        ("podstream.dev", "streamsessions", ["get", "list", "watch", "create", "patch"]),
         ("podstream.dev", "streampools", ["get", "list", "watch"]),
         ("", "pods", ["get", "list", "watch"]),
     ]
@@ -330,7 +330,7 @@ def lesser_role(objects: list[Any]) -> None:
             id="broken key",
         ),
         pytest.param(
-            no_binding, "RBAC of the router", "list, watch, create streamsessions in lab", "helm",
+            no_binding, "RBAC of the router", "create, patch streamsessions in lab", "helm",
             id="no binding",
         ),
         pytest.param(

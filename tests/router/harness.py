@@ -4,10 +4,11 @@ import asyncio
 import json
 import random
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from fakes.fake_agent import FakeAgent
@@ -18,6 +19,7 @@ from podstream_router.keys import Keys
 from podstream_router.routes import PodRoute, PoolRoute, SessionRoute
 from podstream_router.settings import AgentPorts, Limits, Listener, Settings
 from podstream_router.tls import Certificate
+from podstream_router.watch import ApiError
 
 PORTS = AgentPorts(control=19440, connect=19441, stream=19442)
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -28,6 +30,10 @@ def loopback_ip() -> str:
     return f"127.{random.randint(1, 254)}.{random.randint(0, 255)}.{random.randint(2, 254)}"
 
 
+def _refuse(method: str, path: str, _body: dict[str, Any], _token: str | None) -> bytes:
+    raise ApiError(403, f"{method} {path} is forbidden")
+
+
 class QuietApi:
     """An API server whose watches say nothing and that keeps what is created."""
 
@@ -36,6 +42,9 @@ class QuietApi:
         self.faults: list[Exception] = []
         """What the next creations meet, one each."""
         self.attempts = 0
+        self.sent: list[tuple[str, str, dict[str, Any] | None, str | None]] = []
+        """What `send` was asked for: method, path, body, token."""
+        self.on_send: Callable[[str, str, dict[str, Any], str | None], bytes] = _refuse
 
     async def get(self, path: str, *, query: Mapping[str, str]) -> bytes:
         for session in self.sessions:
@@ -49,6 +58,19 @@ class QuietApi:
             raise self.faults.pop(0)
         assert path == "/apis/podstream.dev/v1alpha1/namespaces/lab/streamsessions"
         self.sessions.append(dict(body))
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] = MappingProxyType({}),
+        body: Mapping[str, Any] | None = None,
+        content_type: str = "application/json",
+        token: str | None = None,
+    ) -> bytes:
+        self.sent.append((method, path, dict(body) if body is not None else None, token))
+        return self.on_send(method, path, dict(body or {}), token)
 
     @asynccontextmanager
     async def lines(

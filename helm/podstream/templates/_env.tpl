@@ -78,6 +78,10 @@
   value: {{ .Values.router.limits.held | int | quote }}
 - name: PODSTREAM_MAX_REQUESTS_PER_SECOND
   value: {{ .Values.router.limits.requestsPerSecond | quote }}
+- name: PODSTREAM_DASHBOARD_ADMIN_LOGIN
+  value: {{ .Values.router.dashboard.adminLogin | quote }}
+- name: PODSTREAM_MAX_DASHBOARD_STREAMS
+  value: {{ .Values.router.limits.dashboardStreams | int | quote }}
 - name: PODSTREAM_MAX_FLOWS
   value: {{ .Values.router.limits.flows | int | quote }}
 - name: PODSTREAM_MAX_SESSIONS_PER_NAMESPACE

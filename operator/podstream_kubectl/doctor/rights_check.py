@@ -20,7 +20,7 @@ _NEEDED: Final = {
         ("events.k8s.io", "events", ("create",)),
     ),
     "router": (
-        ("podstream.dev", "streamsessions", ("get", "list", "watch", "create")),
+        ("podstream.dev", "streamsessions", ("get", "list", "watch", "create", "patch")),
         ("podstream.dev", "streampools", ("get", "list", "watch")),
         ("", "pods", ("get", "list", "watch")),
     ),

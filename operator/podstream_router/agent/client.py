@@ -55,6 +55,10 @@ class Lost:
     message: str
 
 
+class _Artefacts(msgspec.Struct):
+    items: list[dict[str, Any]]
+
+
 class AgentClient:
     """Calls agents over the pod network."""
 
@@ -119,6 +123,21 @@ class AgentClient:
     def open_artefact(self, pod: PodRoute, *, name: str) -> AbstractAsyncContextManager[Artefact]:
         """Read a finished file; see `agent.artefacts.open_artefact`."""
         return open_artefact(self._transport, pod, name=name)
+
+    async def artefacts(self, pod: PodRoute) -> list[dict[str, Any]]:
+        """Name, size in bytes and SHA-256 of each finished file.
+
+        Raises:
+            TryAgain: the agent does not answer.
+            PodFailed: its answer cannot be used.
+        """
+        reply = await self._transport.as_control(pod, "GET", "/results")
+        if reply.status != _OK:
+            refuse(reply.status, reply.failure())
+        try:
+            return msgspec.json.decode(reply.body, type=_Artefacts).items
+        except msgspec.DecodeError as error:
+            raise PodFailed(f"the pod's list of files cannot be read: {error}") from error
 
     async def drain(self, pod: PodRoute, *, reason: str, message: str) -> None:
         """Tell the pod to end its session, with every connection.

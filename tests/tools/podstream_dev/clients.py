@@ -1,4 +1,5 @@
-"""Environments of the clients that tests play with: a browser, an old WebRTC stack, a desktop.
+"""Environments of the clients that tests play with: a browser and what judges pages in it, an old
+WebRTC stack, a desktop.
 
 The original ball tracker's client runs on aiortc 1.5.0. Its dependency PyAV 10 is published as
 source only, so it is built here once against Debian's FFmpeg 5.1 and kept in the cache. OpenCV's
@@ -9,6 +10,7 @@ import hashlib
 import os
 import shutil
 import sys
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -25,6 +27,7 @@ _BUILD_PACKAGES = (
     "libswresample-dev",
     "libswscale-dev",
 )
+_AXE = "4.10.3"
 _STOCK = ("aiortc==1.5.0", "av==10.0.0", "opencv-python-headless==4.8.1.78", "numpy==1.26.4")
 _DESKTOP_PACKAGES = ("xvfb", "libgl1", "libglib2.0-0", "libsm6", "libx11-xcb1")
 _DESKTOP_TOOLS = ("python-xlib==0.33",)
@@ -39,6 +42,7 @@ def prepare() -> None:
         DevError: a package cannot be installed.
     """
     chromium()
+    axe()
     stock_python()
 
 
@@ -52,6 +56,28 @@ def chromium() -> Path:
     if found is None:
         raise DevError("chromium was installed but is not on PATH")
     return Path(found)
+
+
+def axe() -> Path | None:
+    """axe-core, which finds faults of accessibility in a page; `None` where there is no npm.
+
+    Raises:
+        DevError: it cannot be fetched.
+    """
+    home = cache_dir() / f"axe-core-{_AXE}"
+    script = home / "package/axe.min.js"
+    if script.exists():
+        return script
+    if not shutil.which("npm"):
+        return None
+    with step(f"axe-core {_AXE}"), tempfile.TemporaryDirectory() as folder:
+        name = capture(
+            ["npm", "pack", "--silent", f"axe-core@{_AXE}", f"--pack-destination={folder}"]
+        ).split()[-1]
+        home.mkdir(parents=True, exist_ok=True)
+        with tarfile.open(Path(folder) / name) as archive:
+            archive.extract("package/axe.min.js", home, filter="data")
+    return script
 
 
 def stock_python() -> Path:

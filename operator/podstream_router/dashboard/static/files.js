@@ -1,0 +1,87 @@
+// What a session leaves behind: its results as files, and the files that its pod has finished.
+import {clientToken} from "./access.js";
+import {read, request, sessionPath} from "./api.js";
+import {figure, h, panel, replace, table} from "./dom.js";
+import {hasEnded} from "./phase.js";
+
+function csv(session) {
+  const quote = (value) => `"${String(value).replaceAll('"', '""')}"`;
+  const lines = ["session,workload,figure,value"];
+  const walk = (workload, value, path) => {
+    if (value !== null && typeof value === "object") {
+      for (const [name, member] of Object.entries(value)) walk(workload, member, path ? `${path}.${name}` : name);
+    } else {
+      lines.push([session.name, workload, path, value].map(quote).join(","));
+    }
+  };
+  for (const [workload, value] of Object.entries(session.status.results ?? {})) {
+    if (value !== null && typeof value === "object") walk(workload, value, "");
+  }
+  return `${lines.join("\r\n")}\r\n`;
+}
+
+async function save(name, response) {
+  const link = h("a", {href: URL.createObjectURL(await response.blob()), download: name});
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+export function filesPanel(current, me) {
+  const fault = h("p", {class: "fault", role: "alert"});
+  const place = h("div", {});
+  const screen = h("div", {});
+  const download = (name, make) => h("button", {type: "button", onclick: async () => {
+    fault.textContent = "";
+    try {
+      await save(name, await make());
+    } catch (error) {
+      fault.textContent = error.message;
+    }
+  }}, name);
+  const open = async (file) => {
+    const {namespace, name} = current.session;
+    const bearer = await clientToken(current.session, me);
+    return request(`/s/${namespace}/${name}/results/${encodeURIComponent(file)}`, {bearer});
+  };
+  const play = (file) => h("button", {type: "button", onclick: async () => {
+    fault.textContent = "";
+    try {
+      const source = URL.createObjectURL(await (await open(file)).blob());
+      replace(screen, h("video", {src: source, controls: true, "aria-label": `Recording ${file}`}));
+    } catch (error) {
+      fault.textContent = error.message;
+    }
+  }}, "Play");
+  const row = ({name, size, sha256}) => [
+    download(name, () => open(name)), figure(size), h("code", {}, (sha256 ?? "").slice(0, 12)),
+    name.endsWith(".mp4") ? play(name) : "",
+  ];
+  const results = h("div", {class: "buttons"});
+  const element = panel("Files", results, place, screen, fault);
+  let known;
+  const load = async () => {
+    let items = [];
+    try {
+      ({items} = await read(`${sessionPath(current.session)}/files`));
+    } catch {
+      // Without a pod there are no files; the status says what there was.
+    }
+    replace(place, items.length ? table("Finished files: they go with the session’s pod",
+      [{text: "File"}, {text: "Bytes", number: true}, {text: "SHA-256"}, {text: "Play"}], items.map(row)) : "");
+  };
+  const update = () => {
+    const {session} = current;
+    const text = (type, make) => async () => new Response(new Blob([make()], {type}));
+    const recordings = session.status.results?.stream?.recording?.files;
+    const marker = `${session.status.phase} ${recordings} ${JSON.stringify(session.status.results ?? null).length}`;
+    if (known === marker) return;
+    known = marker;
+    replace(results,
+      ...(session.status.results ? [
+        download(`${session.name}.json`, text("application/json", () => JSON.stringify(session.status.results, null, 2))),
+        download(`${session.name}.csv`, text("text/csv", () => csv(session))),
+      ] : [h("p", {}, hasEnded(session) ? "The session has no results." : "No results yet.")]));
+    load();
+  };
+  return {element, update};
+}
