@@ -1,8 +1,8 @@
 """The private names of aiortc and aioice that podstream uses.
 
-Both libraries are pinned exactly; `tests/media/test_aiortc_private.py` fails when one of the names
-goes or changes its meaning. Nothing outside this module, `jitter` and `takeover` (which follows a
-peer to a new address) may touch a private name of them.
+Both libraries are pinned exactly; `private_names` lists what is used of them, and tests fail when
+one of the names goes or changes its meaning. Nothing outside this module, `jitter` and `takeover`
+(which follows a peer to a new address) may touch a private name of them.
 
 * The jitter buffer releases a video frame when the next one's first packet arrives, one frame
   interval late, and one frame per packet, so that frames which waited for a late packet leave a
