@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from agent.harness import (
     connection_token,
     control_token,
     eventually,
+    nobody_connected,
 )
 from podstream_core.agentapi import AgentPhase, Protocol
 from podstream_core.api import Recording, SessionSpec, Stream, StreamResults, StreamState
@@ -190,3 +192,28 @@ async def test_codec_that_crashes_is_a_reason_not_a_lost_session(
     failure = streaming.record().failure
     assert failure is not None
     assert failure.reason == "WorkloadCrashed"
+
+
+@pytest.mark.parametrize("moment", ["waiting", "streaming", "left"])
+async def test_session_is_ended_at_any_moment_with_its_recording_whole(
+    streaming: AgentProcess, moment: str
+) -> None:
+    await put(streaming, recording=True)
+    if moment != "waiting":
+        client = await publisher(streaming)
+        await client.send(FRAME * 4)
+        await received(streaming, 4)
+        if moment == "left":
+            client.close()
+            await nobody_connected(streaming)
+    order = {"reason": "Ended", "message": "by its user"}
+    begun = time.monotonic()
+    answer = await streaming.call("POST", "/drain", token=control_token(), json_body=order)
+    assert answer.status == 202
+    await streaming.exit_code()
+    print(f"{moment}: ended after {time.monotonic() - begun:.2f} s")
+    results = streaming.record().results
+    assert results is not None
+    assert results.stream is not None
+    wanted = [] if moment == "waiting" else [4]
+    assert [item.frames for item in results.stream.recordings] == wanted

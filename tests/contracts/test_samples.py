@@ -45,6 +45,7 @@ def test_there_is_a_sample_per_use() -> None:
         "pool",
         "stream",
         "stream-recording",
+        "stream-synthetic",
         "pool-signalling",
         "pool-session",
     }

@@ -120,3 +120,23 @@ def test_what_a_change_has_done_is_written_at_once_also_without_a_client() -> No
 def test_recording_figures_fit_the_api() -> None:
     made = StreamResults(recording=RecordingResults(active=True))
     assert StreamResults.from_body(made.to_body()) == made
+
+
+@pytest.mark.parametrize(("source", "now_s", "shown"), [("Synthetic", 20, 7), ("Push", 20, None)])
+def test_work_without_a_client_shows_its_figures(
+    source: str, now_s: float, shown: int | None
+) -> None:
+    """A session that waits for its client has none worth a write."""
+    stream = {"source": {"type": source}}
+    figures = Results(observed_at=at(now_s), stream=StreamResults(frames_received=7))
+    told = make_state(AgentPhase.READY, live=RUNNING, results=figures)
+    plan = run(
+        ready_session(circle=None, stream=stream),
+        pods=(running_pod(),),
+        agent=told,
+        memory=knows_pod(last_state=told),
+        now=at(now_s),
+    )
+    results = status_of(plan).results
+    found = results.stream.frames_received if results and results.stream else None
+    assert found == shown

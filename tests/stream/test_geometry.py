@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from podstream_workloads.stream.cli.sources import pattern
 from podstream_workloads.stream.frames import Frame
 from podstream_workloads.stream.geometry import suspected_width
+from podstream_workloads.stream.pattern import pattern
 
 RNG = np.random.default_rng(3)
 

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from podstream_workloads.stream.cli.__main__ import main
-from podstream_workloads.stream.cli.sources import pattern
+from podstream_workloads.stream.pattern import pattern
 from stream.videos import open_video
 
 SIZE = (320, 240)

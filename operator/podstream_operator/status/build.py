@@ -76,8 +76,9 @@ def live_status(
     )
     results = live_results(
         previous.results,
-        # A change of the spec may act on the results of a session that waits for its client.
-        state=progress.state if connected or changed else None,
+        # Work without a client has results of its own, and a change of the spec may act on those
+        # of a session that waits for its client.
+        state=progress.state if connected or changed or not session.spec.needs_client else None,
         interval_s=session.spec.results_interval_seconds,
         transition=transition,
         connected_since=_since(previous, ConditionType.CONNECTED),

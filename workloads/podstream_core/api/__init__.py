@@ -75,7 +75,7 @@ from podstream_core.api.status import (
     SessionStatus,
     Timeline,
 )
-from podstream_core.api.stream import Stream, StreamResults, StreamState
+from podstream_core.api.stream import SourceType, Stream, StreamResults, StreamSource, StreamState
 
 __all__ = [
     "SCRATCH_MAX_BYTES",
@@ -130,11 +130,13 @@ __all__ = [
     "SessionKey",
     "SessionSpec",
     "SessionStatus",
+    "SourceType",
     "StopReason",
     "Stream",
     "StreamPool",
     "StreamResults",
     "StreamSession",
+    "StreamSource",
     "StreamState",
     "Template",
     "TemplateSpec",

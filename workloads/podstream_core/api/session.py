@@ -129,6 +129,8 @@ class CommonSpec(ApiValue, frozen=True, kw_only=True):
     @property
     def needs_client(self) -> bool:
         """Whether nothing goes on until a client connects."""
+        if self.stream is not None and not self.stream.is_pushed:
+            return False
         return self.image_ops is None or self.image_ops.batch is None
 
 

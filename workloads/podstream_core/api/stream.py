@@ -17,6 +17,25 @@ class StreamState(StrEnum):
     """They are read and dropped."""
 
 
+class SourceType(StrEnum):
+    """Where frames come from."""
+
+    PUSH = "Push"
+    """A client pushes them over TCP."""
+    SYNTHETIC = "Synthetic"
+    """The pod draws a moving pattern."""
+
+
+class StreamSource(ApiValue, frozen=True, kw_only=True):
+    """`spec.stream.source`."""
+
+    type: SourceType = SourceType.PUSH
+    fps: Annotated[int, Meta(ge=1, le=120)] = 30
+    """Of Synthetic."""
+    frames: Annotated[int, Meta(ge=0, le=10_000_000)] = 0
+    """Of Synthetic: the workload is done after so many; 0: it never is."""
+
+
 class Stream(ApiValue, frozen=True, kw_only=True):
     """`spec.stream`."""
 
@@ -24,12 +43,18 @@ class Stream(ApiValue, frozen=True, kw_only=True):
     """Pixels of a row; a publisher's raw frames are BGR, 8 bits, without any header."""
     height: Annotated[int, Meta(ge=16, le=4320)] = 480
     """Rows of a frame."""
+    source: StreamSource = StreamSource()
     state: StreamState = StreamState.RUNNING
     """Can be changed while the session lives."""
     max_viewers: Annotated[int, Meta(ge=0, le=100)] = 1
     """Who may look on at once; viewers never take the publisher's place."""
     recording: Recording | None = None
     """Whether and how frames are kept as video files; without it they never are."""
+
+    @property
+    def is_pushed(self) -> bool:
+        """Whether frames come from a client."""
+        return self.source.type is SourceType.PUSH
 
 
 class StreamResults(ApiValue, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ from podstream_workloads.agent import (
 from podstream_workloads.stream.frames import Frame, FrameBuffer
 from podstream_workloads.stream.pipeline import Pipeline
 from podstream_workloads.stream.publisher import receive
+from podstream_workloads.stream.synthetic import draw
 from podstream_workloads.stream.viewing import FORMATS
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class StreamWorkload(Workload):
         self._context: WorkloadContext | None = None
         self._spec = Stream()
         self._pipeline: Pipeline | None = None
+        self._drawing: asyncio.Task[None] | None = None
         self._connections: dict[str, asyncio.Task[None]] = {}
         self._news: asyncio.TimerHandle | None = None
         self._told_at = -_NEWS_S
@@ -64,6 +66,8 @@ class StreamWorkload(Workload):
         assert live is not None  # the spec has a stream
         self._pipeline.follow(live)
         context.ready()
+        if not self._spec.is_pushed:
+            self._drawing = asyncio.create_task(self._draw(), name="draw")
 
     async def update(self, live: LiveSpec) -> None:
         """Start or stop the stream or its recording; a file that was ended is whole afterwards."""
@@ -80,13 +84,14 @@ class StreamWorkload(Workload):
 
     @property
     def is_finite(self) -> bool:
-        """Never: a session lasts until its publisher leaves."""
-        return False
+        """With a number of frames to draw; otherwise a session lasts until its publisher leaves."""
+        return not self._spec.is_pushed and self._spec.source.frames > 0
 
     @property
     def capacities(self) -> Mapping[str, int]:
-        """One publisher, and the viewers that the spec allows."""
-        return {"publisher": 1, "viewer": self._spec.max_viewers}
+        """One publisher, unless the pod draws itself, and the viewers that the spec allows."""
+        viewers = {"viewer": self._spec.max_viewers}
+        return {"publisher": 1, **viewers} if self._spec.is_pushed else viewers
 
     async def connect_stream(self, connection: Connection, *, sock: socket.socket) -> None:
         """Take a publisher's frames, or show them to a viewer, until it leaves."""
@@ -116,6 +121,9 @@ class StreamWorkload(Workload):
 
     async def drain(self) -> None:
         """End all connections and finish the recording."""
+        if self._drawing is not None:
+            self._drawing.cancel()
+            await asyncio.wait([self._drawing])
         for connection_id in list(self._connections):
             await self.disconnect(connection_id)
         if self._news is not None:
@@ -166,6 +174,24 @@ class StreamWorkload(Workload):
         if self._connections.pop(connection.id, None) is not None:
             context.lost(connection.id, reason=reason)
 
+    async def _draw(self) -> None:
+        context, pipeline, source = self._context, self._pipeline, self._spec.source
+        assert context is not None
+        assert pipeline is not None
+
+        def frame_came(frame: Frame) -> bool:
+            self._take(frame, context, pipeline)
+            return not source.frames or pipeline.statistics.frames < source.frames
+
+        await draw(self._spec.width, self._spec.height, fps=source.fps, on_frame=frame_came)
+        context.done()
+
+    def _take(self, frame: Frame, context: WorkloadContext, pipeline: Pipeline) -> None:
+        pipeline.frame(frame, now=asyncio.get_running_loop().time())
+        if pipeline.statistics.frames == 1:
+            context.first_frame()
+        self._tell_soon(context)
+
     def _tell_soon(self, context: WorkloadContext) -> None:
         """Let the agent know of new figures, now or once the last word is old enough."""
         if self._news is not None:
@@ -184,14 +210,7 @@ class StreamWorkload(Workload):
         context, pipeline = self._context, self._pipeline
         assert context is not None
         assert pipeline is not None
-        loop = asyncio.get_running_loop()
         is_new = True
-
-        def frame_came(frame: Frame) -> None:
-            pipeline.frame(frame, now=loop.time())
-            if pipeline.statistics.frames == 1:
-                context.first_frame()
-            self._tell_soon(context)
 
         def bytes_came(count: int) -> None:
             nonlocal is_new
@@ -201,4 +220,9 @@ class StreamWorkload(Workload):
                 is_new = False
 
         sock.setblocking(False)
-        await receive(sock, buffer, on_bytes=bytes_came, on_frame=frame_came)
+        await receive(
+            sock,
+            buffer,
+            on_bytes=bytes_came,
+            on_frame=lambda frame: self._take(frame, context, pipeline),
+        )

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from podstream_core.ports import LISTENERS
 from podstream_workloads.stream.cli.push import Refused, push
-from podstream_workloads.stream.cli.sources import SourceError, camera, pattern, video
+from podstream_workloads.stream.cli.sources import SourceError, camera, video
 from podstream_workloads.stream.cli.view import ViewError, frames_of, open_view, save, show
 from podstream_workloads.stream.frames import Frame
+from podstream_workloads.stream.pattern import pattern
 
 _PORT = next(item.port for item in LISTENERS if item.name == "frames")
 _MAX_FPS = 1000
