@@ -18,7 +18,7 @@ import pytest
 
 from e2e import kube, pictures
 from e2e.sessions import Session, session
-from imageops import slow
+from imageops import reflected, slow
 from imageops.server import noise
 from imageops.test_compat import GOOD, WRONG, Client, Image, RotateRequest, image_of, picture_of
 
@@ -71,6 +71,20 @@ def rejection(call: Any, request: Any) -> grpc.RpcError:
 def test_wire_compatible(client: Client) -> None:
     assert list(turned(client, GRAY, 0).data) == list(range(12))
     assert len(client.mean(COLOUR).data) == 36
+
+
+@pytest.mark.parametrize("service", ["NLImageService", "ImageService"])
+def test_reflection_alone_makes_a_client(channel: grpc.Channel, service: str) -> None:
+    assert service in reflected.services(channel)
+    methods = reflected.unary_methods(channel, service)
+    mean = methods["MeanFilter"]
+    answer = mean.call(mean.request(data=bytes(range(12)), width=3, height=4), timeout=20)
+    assert list(answer.data) == [2, 2, 3, 3, 4, 4, 6, 7, 7, 8, 8, 9]
+    rotate = methods["RotateImage"]
+    asked = rotate.request(rotation="NINETY_DEG")
+    asked.image.CopyFrom(answer)
+    turned = rotate.call(asked, timeout=20)
+    assert (turned.width, turned.height) == (4, 3)
 
 
 def test_rotation_is_counter_clockwise_gray_and_rgb(client: Client) -> None:

@@ -13,7 +13,7 @@ from google.protobuf import descriptor_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from imageops import hostile
+from imageops import hostile, reflected
 from imageops.server import LIMITS, Images, Running, collect, noise, raw, requests
 from podstream_workloads.imageops.operations.blur import mean
 from podstream_workloads.imageops.operations.values import Mean
@@ -421,6 +421,19 @@ def test_memory_in_use_makes_others_wait_outside(service: Running, images: Image
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert int(trailer(caught.value, "grpc-retry-pushback-ms")) > 0
     collect(images.process(requests(picture.tobytes(), input=raw(picture))))
+
+
+def test_reflection_alone_makes_a_client(service: Running) -> None:
+    with service.channel() as channel:
+        names = reflected.services(channel)
+        assert {"NLImageService", "podstream.image.v1.Images", "grpc.health.v1.Health"} <= names
+        limits = reflected.unary_methods(channel, "podstream.image.v1.Images")["GetLimits"]
+        assert limits.call(limits.request(), timeout=20).max_pixels == LIMITS.max_pixels
+        rotate = reflected.unary_methods(channel, "NLImageService")["RotateImage"]
+        asked = rotate.request(
+            rotation="NINETY_DEG", image={"data": bytes(range(12)), "width": 3, "height": 4}
+        )
+        assert list(rotate.call(asked, timeout=20).data) == [2, 5, 8, 11, 1, 4, 7, 10, 0, 3, 6, 9]
 
 
 def test_health_and_reflection(service: Running) -> None:
