@@ -7,14 +7,15 @@ Each server is a process of its own, the client another one. Lines, best of the 
 * baseline `TCP`: a plain socket in Python over loopback, 1 MiB at a time.
 * streams of podstream.image.v1: a picture into `Process` (of which one pixel comes back), the same
   with a checksum into `Upload`, and out of `Download`; chunks of 1 MiB.
-* unary: `RotateImage` without rotation, a message of 1 MiB each way. `untuned` has malloc as it
-  comes in both processes, and is the baseline of `tuned`, which the session's pod does
-  (`keep_freed_memory`).
+* unary: `RotateImage` without rotation, a message of 1 MiB each way. The baseline `stock` is a
+  server and a client as grpcio generates them. `untuned` is the session's server with malloc as it
+  comes and a client of raw bytes, `tuned` the same as the pod runs it (`keep_freed_memory`).
 
-Targets: streams at 0.5 of the socket or more, unary tuned at 4 times untuned.
+Targets: streams at 0.5 of the socket or more, unary tuned at 4 times stock.
 """
 
 import argparse
+import concurrent.futures
 import hashlib
 import json
 import socket
@@ -67,6 +68,21 @@ def run_tcp() -> None:
                 while connection.recv_into(buffer):
                     pass
                 connection.sendall(b"x")
+
+
+def run_stock() -> None:
+    """`RotateImage` by generated classes, on the server's default threads."""
+    handler: Any = grpc.unary_unary_rpc_method_handler(
+        lambda request, _context: request.image,
+        image_pb2.NLImageRotateRequest.FromString,
+        image_pb2.NLImage.SerializeToString,
+    )
+    generic = grpc.method_handlers_generic_handler("NLImageService", {"RotateImage": handler})
+    server = grpc.server(concurrent.futures.ThreadPoolExecutor(8), [generic], options=OPTIONS)
+    print(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}", flush=True)
+    server.start()
+    sys.stdin.read()
+    server.stop(None)
 
 
 def run_service(*, tuned: bool) -> None:
@@ -167,18 +183,35 @@ def streams(channel: grpc.Channel, data: bytes, rounds: int) -> Iterator[Figure]
     yield Figure("stream out: Download", best(download, count=len(data), rounds=rounds))
 
 
-def unary(channel: grpc.Channel, rounds: int, *, calls: int = 100) -> float:
+def unary(channel: grpc.Channel, rounds: int, *, stock: bool, calls: int = 100) -> float:
     """Bytes there; as many come back."""
     side = 1024
-    image = image_pb2.NLImage(data=bytes(side * side), width=side, height=side)
-    message = image_pb2.NLImageRotateRequest(image=image).SerializeToString()
-    rotate: Any = channel.unary_unary("/NLImageService/RotateImage")
+    picture = bytes(side * side)
+    path = "/NLImageService/RotateImage"
+    rotate: Any
+    if stock:
+        rotate = channel.unary_unary(
+            path,
+            image_pb2.NLImageRotateRequest.SerializeToString,
+            image_pb2.NLImage.FromString,
+        )
+
+        def once() -> None:
+            image = image_pb2.NLImage(data=picture, width=side, height=side)
+            assert len(rotate(image_pb2.NLImageRotateRequest(image=image)).data) == len(picture)
+    else:
+        image = image_pb2.NLImage(data=picture, width=side, height=side)
+        message = image_pb2.NLImageRotateRequest(image=image).SerializeToString()
+        rotate = channel.unary_unary(path)
+
+        def once() -> None:
+            assert len(rotate(message)) > len(picture)
 
     def many() -> None:
         for _ in range(calls):
-            rotate(message)
+            once()
 
-    return best(many, count=calls * len(message), rounds=rounds)
+    return best(many, count=calls * len(picture), rounds=rounds)
 
 
 def run_client(given: argparse.Namespace) -> None:
@@ -191,7 +224,8 @@ def run_client(given: argparse.Namespace) -> None:
         keep_freed_memory()
     with grpc.insecure_channel(given.address, options=OPTIONS) as channel:
         found = list(streams(channel, data, given.rounds)) if tuned else []
-        found.append(Figure(f"unary 1 MiB, {given.client}", unary(channel, given.rounds)))
+        rate = unary(channel, given.rounds, stock=given.client == "stock")
+        found.append(Figure(f"unary 1 MiB, {given.client}", rate))
     print(json.dumps([[item.name, item.mb_per_s] for item in found]))
 
 
@@ -215,25 +249,30 @@ def main() -> int:
     given = parser.parse_args()
     if given.tcp:
         run_tcp()
+    if given.service == "stock":
+        run_stock()
+        return 0
     if given.service:
         run_service(tuned=given.service == "tuned")
         return 0
     if given.client:
         run_client(given)
         return 0
-    figures = {f.name: f for kind in ("tcp", "untuned", "tuned") for f in measured(kind, given)}
-    base, untuned = figures["TCP"].mb_per_s, figures["unary 1 MiB, untuned"].mb_per_s
+    figures = {
+        f.name: f for kind in ("tcp", "stock", "untuned", "tuned") for f in measured(kind, given)
+    }
+    base, stock = figures["TCP"].mb_per_s, figures["unary 1 MiB, stock"].mb_per_s
     if given.json:
         print(json.dumps({name: round(f.mb_per_s, 1) for name, f in figures.items()}))
         return 0
-    print(f"{'way':26}{'MB/s':>8}{'of TCP':>9}{'of untuned':>12}")
+    print(f"{'way':26}{'MB/s':>8}{'of TCP':>9}{'of stock':>12}")
     for name, figure in figures.items():
-        share = f"{figure.mb_per_s / untuned:12.2f}" if name.startswith("unary") else ""
+        share = f"{figure.mb_per_s / stock:12.2f}" if name.startswith("unary") else ""
         print(f"{name:26}{figure.mb_per_s:8.0f}{figure.mb_per_s / base:9.2f}{share}")
     for name, ratio, target in (
         ("stream in of TCP", figures["stream in: Process"].mb_per_s / base, STREAM_TARGET),
         ("stream out of TCP", figures["stream out: Download"].mb_per_s / base, STREAM_TARGET),
-        ("unary of untuned", figures["unary 1 MiB, tuned"].mb_per_s / untuned, UNARY_TARGET),
+        ("unary of stock", figures["unary 1 MiB, tuned"].mb_per_s / stock, UNARY_TARGET),
     ):
         verdict = "kept" if ratio >= target else "MISSED"
         print(f"target: {name} >= {target:g}: {verdict} ({ratio:.2f})")

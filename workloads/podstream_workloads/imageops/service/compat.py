@@ -94,8 +94,8 @@ def parse_rotate_request(message: memoryview) -> tuple[int, WireImage | None]:
     return rotation, image
 
 
-def encode_image(shape: Shape, data: bytes) -> bytes:
-    """An `NLImage` on the wire."""
+def encode_image(shape: Shape, data: bytes | memoryview) -> bytes:
+    """An `NLImage` on the wire; the only copy of the data that is made for it."""
     return b"".join(
         (
             number_field(_COLOR, int(shape.space is not Space.GRAY)),
@@ -178,7 +178,7 @@ class CompatService:
                 pixels=source.shape.pixels,
                 seconds=0,
             )
-            return encode_image(source.shape, bytes(image.data))
+            return encode_image(source.shape, image.data)
         with engine.admission.reserve(size) as reservation:
             segment = engine.segments.take(size)
             try:

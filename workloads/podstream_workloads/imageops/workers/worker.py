@@ -29,6 +29,7 @@ from podstream_workloads.imageops.operations.apply import Picture, apply_chain
 from podstream_workloads.imageops.operations.plan import ChainError, plan_chain
 from podstream_workloads.imageops.operations.values import (
     Convert,
+    Crop,
     Flip,
     Gaussian,
     Mean,
@@ -45,6 +46,7 @@ from podstream_workloads.imageops.workers.jobs import (
     Done,
     FileSource,
     Job,
+    RawSource,
     RefusalKind,
     Refused,
     Reply,
@@ -107,8 +109,11 @@ def _perform(job: Job, fds: list[int], channel: socket.socket) -> Done:
         channel.send(msgspec.json.encode(Step(done=done)))
 
     is_raw = job.output.format is OutputFormat.RAW
+    # Of raw values that are cropped first, little is looked at.
+    is_cropped = isinstance(job.operations[0], Crop) if job.operations else False
+    is_all = not (is_cropped and isinstance(job.source, RawSource))
     # Mappings go with the last array on them.
-    data = np.frombuffer(_map(fds[0], job.input_bytes, at_once=True), np.uint8)
+    data = np.frombuffer(_map(fds[0], job.input_bytes, at_once=is_all), np.uint8)
     out = np.frombuffer(_map(fds[1], job.capacity, at_once=is_raw), np.uint8)
     return _transform(job, data[: job.input_bytes], out, tell)
 
