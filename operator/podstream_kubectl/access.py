@@ -42,7 +42,7 @@ def router_url(api: Api, session: Session | None = None) -> str:
     Raises:
         Refused: neither says it.
     """
-    endpoint = session.endpoint() if session is not None else ""
+    endpoint = session.http_endpoint if session is not None else ""
     if endpoint:
         parts = urllib.parse.urlsplit(endpoint)
         prefix = parts.path.partition("/s/")[0]

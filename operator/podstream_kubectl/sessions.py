@@ -15,7 +15,6 @@ from podstream_kubectl.kubectl import Api, Body
 SESSIONS: Final = "streamsessions.podstream.dev"
 POOLS: Final = "streampools.podstream.dev"
 WORKLOADS: Final = ("circle", "stream", "imageOps", "tracking")
-_WHEP: Final = "WHEP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +114,11 @@ class Session:
         """`status.conditions`."""
         return list(self._status.get("conditions") or [])
 
-    def endpoint(self, protocol: str = _WHEP) -> str:
-        """URL for clients outside the cluster; empty where the session has none."""
-        for endpoint in self._status.get("endpoints") or []:
-            if endpoint.get("protocol") == protocol:
-                return str(endpoint.get("url") or "")
-        return ""
+    @property
+    def http_endpoint(self) -> str:
+        """First URL below the router's for clients outside the cluster; empty without one."""
+        urls = [str(item.get("url") or "") for item in self._status.get("endpoints") or []]
+        return next((url for url in urls if url.startswith("http") and "/s/" in url), "")
 
     def figure(self, member: str) -> Any:
         """First result of this name over all workloads; `None` where there is none."""
