@@ -13,6 +13,7 @@ from podstream_kubectl.kubectl import Api
 from podstream_kubectl.sessions import Session
 
 READ_TIMEOUT_S: Final = 30.0
+END_TIMEOUT_S: Final = 5.0
 _CHUNK: Final = 1 << 20
 _OPERATOR: Final = "app.kubernetes.io/name=podstream,app.kubernetes.io/component=operator"
 
@@ -56,6 +57,31 @@ def router_url(api: Api, session: Session | None = None) -> str:
     raise Refused(
         "the router's address is not known: give it with --url, or set the chart's externalUrl"
     )
+
+
+def end_by_router(api: Api, session: Session, *, url: str | None = None) -> str:
+    """Have the router end a session at once; why that cannot be done, empty where it was.
+
+    Its pod then goes on serving files for lingerSeconds.
+    """
+    try:
+        token = token_of(api, session)
+        base = url or router_url(api, session)
+    except Refused as error:
+        return str(error)
+    if token is None:
+        return "the session has no token"
+    path = f"{base}/api/v1/sessions/{session.namespace}/{session.name}/end"
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    request = urllib.request.Request(path, data=b"{}", headers=headers, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=END_TIMEOUT_S):
+            return ""
+    except urllib.error.HTTPError as error:
+        with error:
+            return f"the router answers {error.code}"
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        return f"the router does not answer: {error}"
 
 
 def read_from_router(url: str, *, token: str | None) -> Iterator[bytes]:

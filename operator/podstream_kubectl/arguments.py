@@ -198,6 +198,7 @@ def _add_control(commands: "_Commands[_Parser]", scope: _Parser) -> None:
     end.add_argument("names", nargs="+", metavar="NAME", help="sessions")
     end.add_argument("--wait", action="store_true", help="wait until they have ended")
     end.add_argument("--delete", action="store_true", help="delete them, results included")
+    end.add_argument("--url", help="base URL of the router (default: as the cluster says)")
     _add_timeout(end)
     for name, text in (
         ("start", "let stream sessions take frames again (spec.stream.state: Running)"),

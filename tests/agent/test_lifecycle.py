@@ -1,6 +1,6 @@
 import pytest
 
-from podstream_core.agentapi import AgentPhase, Failure
+from podstream_core.agentapi import ENDED_BY_USER, AgentPhase, Failure
 from podstream_workloads.agent.lifecycle import End, WorkloadView, decide, decide_drain
 
 CRASH = Failure(reason="WorkloadCrashed", message="SIGKILL")
@@ -83,3 +83,13 @@ def test_death_after_the_work_is_done_is_no_failure() -> None:
 def test_decide_drain(workloads: list[WorkloadView], end: End) -> None:
     assert decide_drain(workloads, failure=DRAINED) == end
     assert end.phase is (AgentPhase.FAILED if end.failure else AgentPhase.COMPLETED)
+
+
+def test_a_user_ends_what_has_no_end_of_its_own() -> None:
+    order = Failure(reason=ENDED_BY_USER, message="enough")
+    endless = WorkloadView(name="stream", is_finite=False, is_ready=True)
+    unfinished = WorkloadView(name="circle", is_finite=True, is_ready=True)
+    assert decide_drain([endless], failure=order) == End()
+    assert decide_drain([endless, unfinished], failure=order) == End(order)
+    unknown = WorkloadView(name="stream", is_finite=None)
+    assert decide_drain([unknown], failure=order) == End(order), "it has not even begun"

@@ -90,7 +90,7 @@ def test_a_session_is_ended_and_an_invalid_one_is_refused_in_the_words_of_the_ap
         made.wait_phase("Ready")
         ended = podstream("end", made.name, "--wait", "--timeout", "1m")
         assert ended.returncode == 0, ended.stderr
-        assert made.status["reason"] == "DeadlineExceeded"
+        assert made.phase == "Completed", "it has no end of its own"
         stopped = podstream("stop", made.name)
         assert stopped.returncode == 4
     document = yaml.safe_load(SAMPLE.read_text())

@@ -33,12 +33,42 @@ def test_end_sets_the_deadline_to_the_time_that_has_passed() -> None:
     created = datetime.now(UTC) - timedelta(seconds=100)
     body["metadata"]["creationTimestamp"] = created.isoformat()
     api = FakeApi(body)
-    code, out, _ = invoke(api, "end", "ball")
+    code, out, err = invoke(api, "end", "ball")
     assert code is ExitCode.OK
     assert out == "session ball ends\n"
+    assert "by its deadline" in err, "there is no way to the router"
     ((_, name, patch),) = api.patches
     assert name == "ball"
     assert patch == {"spec": {"activeDeadlineSeconds": pytest.approx(100, abs=2)}}
+
+
+def with_token(body: dict[str, Any]) -> FakeApi:
+    body["status"]["access"] = {"secretName": "the-secret"}
+    secret = {
+        "kind": "Secret",
+        "metadata": {"name": "the-secret", "namespace": "lab"},
+        "data": {"token": base64.b64encode(b"secret-token").decode()},
+    }
+    return FakeApi(body, secret)
+
+
+def test_end_goes_through_the_router_where_it_answers() -> None:
+    """The pod then keeps the session's files for a while."""
+    api = with_token(session_body(phase="Connected"))
+    with file_server(b"{}") as (url, asked):
+        code, out, err = invoke(api, "end", "ball", "--url", url)
+    assert (code, out, err) == (ExitCode.OK, "session ball ends\n", "")
+    assert asked == [("/api/v1/sessions/lab/ball/end", "Bearer secret-token")]
+    assert api.patches == []
+
+
+def test_end_falls_back_to_the_deadline() -> None:
+    api = with_token(session_body(phase="Connected"))
+    code, _, err = invoke(api, "end", "ball", "--url", "http://127.0.0.1:9")
+    assert code is ExitCode.OK
+    assert "the router does not answer" in err
+    assert "secret-token" not in err
+    assert len(api.patches) == 1
 
 
 def test_end_of_a_session_that_has_ended_changes_nothing() -> None:
@@ -129,6 +159,10 @@ def file_server(content: bytes) -> Iterator[tuple[str, list[tuple[str, str | Non
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+
+        def do_POST(self) -> None:
+            assert self.rfile.read(int(self.headers["Content-Length"])) == b"{}"
+            self.do_GET()
 
         def log_message(self, *_: object) -> None:
             pass

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from podstream_kubectl.access import end_by_router
 from podstream_kubectl.console import Console
 from podstream_kubectl.errors import ExitCode, Refused
 from podstream_kubectl.following import follow
@@ -16,10 +17,11 @@ _STATES: Final = {"start": "Running", "stop": "Stopped"}
 
 
 def end(options: argparse.Namespace, *, api: Api, console: Console) -> ExitCode:
-    """End sessions now: what they have measured and recorded is kept in their status.
+    """End sessions now: what they have measured is kept in their status.
 
-    The deadline is set to the time that has passed, so the operator ends the session as it does
-    at any deadline; it must be able to reach no client for that.
+    The router tells the session's pod, which finishes its files and goes on serving them for a
+    while. Where the router cannot be reached from here, the deadline is set to the time that has
+    passed: the operator then ends the session and its pod at once.
     """
     ending: list[str] = []
     for name in options.names:
@@ -30,13 +32,16 @@ def end(options: argparse.Namespace, *, api: Api, console: Console) -> ExitCode:
         elif session.has_ended:
             console.write(f"session {name} has ended already: {session.phase}\n")
         else:
-            api.patch(SESSIONS, name, patch=end_patch(session))
+            if problem := end_by_router(api, session, url=options.url):
+                console.say(f"{name} is ended by its deadline, its files go: {problem}")
+                api.patch(SESSIONS, name, patch=end_patch(session))
             ending.append(name)
             console.write(f"session {name} ends\n")
     if options.wait and ending:
         for session in follow(api, ending, timeout_s=parse_duration(options.timeout)):
             if session.has_ended:
-                console.write(f"session {session.name} has ended: {session.reason}\n")
+                outcome = f"{session.phase} {session.reason}".rstrip()
+                console.write(f"session {session.name} has ended: {outcome}\n")
     return ExitCode.OK
 
 

@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 
 from podstream_core import names
+from podstream_core.agentapi import ENDED_BY_USER
 from podstream_core.api import SessionKey
 from podstream_router.agent import AgentClient
 from podstream_router.dashboard.callers import Caller, Doorkeeper, Holder, Member
@@ -26,7 +27,6 @@ from podstream_router.watch import ApiError, ApiUnreachable
 
 MAX_ORDER_BYTES: Final = 1024
 MERGE_PATCH: Final = "application/merge-patch+json"
-ENDED: Final = "EndedByUser"
 _T = TypeVar("_T")
 
 
@@ -85,7 +85,9 @@ class Control:
         if pod is None:
             raise NotReady("the session has no pod yet: try again, or delete the session")
         try:
-            await self._agent.drain(pod, reason=ENDED, message="the session was ended by a person")
+            await self._agent.drain(
+                pod, reason=ENDED_BY_USER, message="the session was ended by a person"
+            )
         except TryAgain as error:
             raise Overloaded(f"{error}: try again") from error
         self._hints.send(key)

@@ -2,6 +2,7 @@
 
 from podstream_core.agentapi.messages import (
     ANONYMOUS,
+    ENDED_BY_USER,
     AgentPhase,
     AgentState,
     Assignment,
@@ -18,6 +19,7 @@ from podstream_core.agentapi.messages import (
 
 __all__ = [
     "ANONYMOUS",
+    "ENDED_BY_USER",
     "AgentPhase",
     "AgentState",
     "AssignRequest",

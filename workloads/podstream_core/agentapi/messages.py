@@ -124,6 +124,11 @@ class AgentPhase(StrEnum):
         return self in (AgentPhase.COMPLETED, AgentPhase.FAILED)
 
 
+ENDED_BY_USER: Final = "EndedByUser"
+"""Reason of a drain that somebody has asked for: the regular end of a session without an end of its
+own."""
+
+
 class Failure(ApiValue, frozen=True, kw_only=True):
     """Why a session failed."""
 

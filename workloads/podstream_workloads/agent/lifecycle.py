@@ -6,7 +6,7 @@ Nothing here knows a clock, a process or a socket. The agent asks after every ev
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from podstream_core.agentapi import AgentPhase, Failure
+from podstream_core.agentapi import ENDED_BY_USER, AgentPhase, Failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +72,15 @@ def decide(
 
 
 def decide_drain(workloads: Sequence[WorkloadView], *, failure: Failure) -> End:
-    """End of a session that is told to stop: Completed only if its finite work is done."""
+    """End of a session that is told to stop: Completed only if its finite work is done.
+
+    Without finite work no end is the right one but the client's leaving, or its user's word.
+    """
     finite = [workload for workload in workloads if workload.is_finite]
     first_failure = next((item.failure for item in workloads if item.has_failed), None)
     if finite and all(workload.is_done for workload in finite):
+        return End(first_failure)
+    is_endless = all(workload.is_finite is False for workload in workloads)
+    if is_endless and failure.reason == ENDED_BY_USER:
         return End(first_failure)
     return End(first_failure or failure)
