@@ -31,9 +31,9 @@ demo: ## Cluster, images, chart, a sample session and its result printed from st
 	@$(DEV) demo --sample $(SAMPLE)
 
 .PHONY: run
-run: $(VENV)/ready ## Run a session without Kubernetes: make run SPEC=crds/samples/circle.yaml
+run: $(VENV)/ready ## A session without Kubernetes: make run SPEC=crds/samples/circle.yaml [RUN=--help]
 	@test -n "$(SPEC)" || { echo 'say which: make run SPEC=crds/samples/circle.yaml' >&2; exit 2; }
-	@$(VENV)/bin/podstream-run $(SPEC)
+	@$(VENV)/bin/podstream-run $(RUN) $(SPEC)
 
 ##@ Cluster
 

@@ -3,16 +3,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from podstream_core.api import AccessMode
-from podstream_workloads.local.spec_file import SpecError, parse_session, read_session
+from podstream_workloads.local.spec_file import SpecError, parse_pool, parse_session, read_session
 
-SAMPLES = sorted(
-    path
-    for path in (Path(__file__).parents[2] / "crds" / "samples").glob("*.yaml")
-    if yaml.safe_load(path.read_text())["kind"] == "StreamSession"
-)
+SAMPLES = sorted((Path(__file__).parents[2] / "crds" / "samples").glob("*.yaml"))
 
 
 def manifest(spec: Any, **changes: Any) -> dict[str, Any]:
@@ -108,9 +103,10 @@ def test_manifest_around_the_spec_is_checked(body: dict[str, Any], named: str) -
     ("text", "named"),
     [
         pytest.param("a: [", "no YAML", id="broken"),
-        pytest.param("kind: Pod", "holds 0 documents", id="other-kind"),
-        pytest.param("", "holds 0 documents", id="empty"),
+        pytest.param("kind: Pod", "no document of kind StreamSession", id="other-kind"),
+        pytest.param("", "no document of kind StreamSession or StreamPool", id="empty"),
         pytest.param("kind: StreamSession\n---\nkind: StreamSession", "holds 2", id="two"),
+        pytest.param("kind: StreamPool\n---\nkind: StreamPool", "holds 2", id="two-pools"),
     ],
 )
 def test_file_without_exactly_one_session_is_refused(tmp_path: Path, text: str, named: str) -> None:
@@ -140,3 +136,33 @@ def test_other_documents_of_the_file_are_skipped(tmp_path: Path) -> None:
     session = read_session(path)
     assert str(session.key) == "games/ball"
     assert session.spec.access.mode is AccessMode.PUBLIC
+
+
+def test_pool_gives_a_session_of_its_template() -> None:
+    template = {"spec": {"circle": {"width": 320}, "access": {"mode": "Public"}}}
+    spec = {"warm": 2, "listeners": ["signalling"], "template": template}
+    session = parse_pool(manifest(spec, kind="StreamPool"))
+    assert session.metadata.name == "ball"
+    assert session.spec.circle is not None
+    assert session.spec.circle.width == 320
+    assert session.spec.access.mode is AccessMode.PUBLIC
+    assert session.spec.listeners == ["signalling"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "named"),
+    [
+        pytest.param({"wram": 1, "template": {"spec": {}}}, "spec.wram: .* warm", id="unknown"),
+        pytest.param({"warm": 1}, "template", id="no-template"),
+        pytest.param(None, "spec: is needed", id="no-spec"),
+        pytest.param(
+            {"template": {"spec": {"circle": {}, "circel": {}}}},
+            "spec.template.spec.circel: .*did you mean circle",
+            id="in-template",
+        ),
+        pytest.param({"template": {"spec": {}}}, "names no workload", id="no-workload"),
+    ],
+)
+def test_unacceptable_pool_is_refused(spec: Any, named: str) -> None:
+    with pytest.raises(SpecError, match=named):
+        parse_pool(manifest(spec, kind="StreamPool"))

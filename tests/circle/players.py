@@ -33,6 +33,7 @@ class Context(WorkloadContext):
             port_count=MEDIA_PORT_COUNT,
         )
         self.artefact_dir = folder
+        self.volumes_dir = folder
         self.finished = asyncio.Event()
         self.changed = asyncio.Event()
         self.is_ready = False

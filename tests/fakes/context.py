@@ -15,6 +15,7 @@ class Context(WorkloadContext):
         self.session = SessionRef(namespace="n", name="s", uid="u")
         self.media = MediaAddress(pod_uid="u", host="127.0.0.1", first_port=1, port_count=1)
         self.artefact_dir = folder
+        self.volumes_dir = folder
         self.reports: list[str] = []
         self.changed = asyncio.Event()
 

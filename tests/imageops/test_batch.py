@@ -23,12 +23,10 @@ from podstream_workloads.imageops.workload import ImageOpsWorkload
 
 
 @pytest.fixture
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with `in`, where the workload looks, and `out`, where it writes."""
-    (tmp_path / "in").mkdir()
+def folders(tmp_path: Path) -> Path:
+    """Volumes as a session pod has them, and a folder for artefacts."""
+    (tmp_path / "batch/input").mkdir(parents=True)
     (tmp_path / "artefacts").mkdir()
-    monkeypatch.setattr(ImageOpsWorkload, "batch_input", tmp_path / "in")
-    monkeypatch.setattr(ImageOpsWorkload, "batch_output", tmp_path / "out")
     return tmp_path
 
 
@@ -42,6 +40,7 @@ async def run(
 ) -> tuple[ImageBatchResults, ImageOpsResults, list[dict[str, str]]]:
     """Figures and table of a batch that has come to its end."""
     workload, context = ImageOpsWorkload(), Context(folders / "artefacts")
+    context.volumes_dir = folders
     spec = {"imageOps": {"memoryMiB": 256, "batch": {"input": {"configMap": "c"}, **batch}}}
     try:
         await workload.configure(SessionSpec.from_body(spec), context)
@@ -63,7 +62,9 @@ async def run(
 async def test_every_picture_is_worked_on_and_written(folders: Path) -> None:
     names = [f"photo-{number:02}.png" for number in range(12)]
     sources = {name: noise(20, 10, seed=seed) for seed, name in enumerate(names)}
-    sizes = [len(save(folders / "in" / name, picture)) for name, picture in sources.items()]
+    sizes = [
+        len(save(folders / "batch/input" / name, picture)) for name, picture in sources.items()
+    ]
     output = {"claimName": "results", "path": "turned/small"}
     batch, figures, table = await run(folders, operations=["turn=1", "crop=8x8+1+1"], output=output)
     assert (batch.total, batch.done, batch.failed) == (12, 12, 0)
@@ -73,7 +74,7 @@ async def test_every_picture_is_worked_on_and_written(folders: Path) -> None:
     assert [row["name"] for row in table] == names
     assert (figures.calls, figures.operations.turn, figures.operations.crop) == (12, 12, 12)
     for name, row in zip(names, table, strict=True):
-        made = (folders / "out" / "turned" / "small" / name).read_bytes()
+        made = (folders / "batch/output" / "turned" / "small" / name).read_bytes()
         truth = np.rot90(sources[name])[1:9, 1:9]
         decoded = cv2.imdecode(np.frombuffer(made, np.uint8), cv2.IMREAD_COLOR_RGB)
         assert np.array_equal(np.asarray(decoded), truth)
@@ -87,12 +88,14 @@ async def test_every_picture_is_worked_on_and_written(folders: Path) -> None:
 
 
 async def test_bad_pictures_are_told_and_end_nothing(folders: Path) -> None:
-    save(folders / "in" / "b.png", noise(20, 10))
-    (folders / "in" / "a.png").write_bytes(b"<html></html>")
-    (folders / "in" / "c.png").write_bytes(hostile.png_of_zeros(30_000, 30_000, bits=1, colour=0))
-    (folders / "in" / "d.png").write_bytes(b"")
-    (folders / "in" / "e.png").symlink_to("/etc/hostname")
-    (folders / "in" / "..data").mkdir()  # as a ConfigMap's volume has it
+    save(folders / "batch/input" / "b.png", noise(20, 10))
+    (folders / "batch/input" / "a.png").write_bytes(b"<html></html>")
+    (folders / "batch/input" / "c.png").write_bytes(
+        hostile.png_of_zeros(30_000, 30_000, bits=1, colour=0)
+    )
+    (folders / "batch/input" / "d.png").write_bytes(b"")
+    (folders / "batch/input" / "e.png").symlink_to("/etc/hostname")
+    (folders / "batch/input" / "..data").mkdir()  # as a ConfigMap's volume has it
     batch, figures, table = await run(folders)
     assert [(item.name, bool(item.error)) for item in batch.items] == [
         ("a.png", True),
@@ -104,14 +107,14 @@ async def test_bad_pictures_are_told_and_end_nothing(folders: Path) -> None:
     assert (batch.total, batch.done, batch.failed) == (5, 1, 4)
     assert "outside the input" in table[4]["error"]
     assert (figures.rejected.too_large, figures.rejected.invalid) == (1, 3)
-    assert not (folders / "out").exists()
+    assert not (folders / "batch/output").exists()
 
 
 async def test_results_of_one_name_do_not_meet(folders: Path) -> None:
     for name in ("photo.png", "photo.bmp"):
-        save(folders / "in" / name, noise(9, 7))
+        save(folders / "batch/input" / name, noise(9, 7))
     await run(folders, format="webp", output={"claimName": "results"})
-    made = sorted(path.name for path in (folders / "out").iterdir())
+    made = sorted(path.name for path in (folders / "batch/output").iterdir())
     assert made == ["photo.png.webp", "photo.webp"]
 
 
@@ -127,9 +130,10 @@ async def test_results_of_one_name_do_not_meet(folders: Path) -> None:
 async def test_what_cannot_begin_is_refused(
     folders: Path, batch: dict[str, Any], words: str
 ) -> None:
-    (folders / "in" / "empty").mkdir()
-    save(folders / "in" / "a.png", noise(4, 4))
+    (folders / "batch/input" / "empty").mkdir()
+    save(folders / "batch/input" / "a.png", noise(4, 4))
     workload, context = ImageOpsWorkload(), Context(folders / "artefacts")
+    context.volumes_dir = folders
     spec = {"imageOps": {"memoryMiB": 256, "batch": {"input": {"configMap": "c"}, **batch}}}
     try:
         with pytest.raises(SpecRejected, match=words):
@@ -139,8 +143,9 @@ async def test_what_cannot_begin_is_refused(
 
 
 async def test_a_drain_ends_the_batch(folders: Path) -> None:
-    save(folders / "in" / "large.png", np.zeros((3000, 4000, 3), np.uint8))
+    save(folders / "batch/input" / "large.png", np.zeros((3000, 4000, 3), np.uint8))
     workload, context = ImageOpsWorkload(), Context(folders / "artefacts")
+    context.volumes_dir = folders
     operations = ["gaussian=40"] * 30
     batch = {"input": {"configMap": "c"}, "operations": operations}
     spec = SessionSpec.from_body({"imageOps": {"batch": batch}})

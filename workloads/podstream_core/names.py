@@ -61,13 +61,14 @@ ENV_WORKLOADS: Final = "PODSTREAM_WORKLOADS"
 ENV_PUBLIC_KEYS: Final = "PODSTREAM_PUBLIC_KEYS"
 """JWK set with the installation's public keys, as JSON."""
 
-BATCH_INPUT_PATH: Final = "/podstream/batch/input"
-"""Where a session pod finds the pictures of spec.imageOps.batch."""
-BATCH_OUTPUT_PATH: Final = "/podstream/batch/output"
-"""Where it writes their results."""
-
-RECORDING_PATH: Final = "/podstream/recordings"
-"""Where a session pod finds the volume of spec.stream.recording."""
+VOLUMES_PATH: Final = "/podstream"
+"""Folder of a session pod below which the volumes of its session are mounted."""
+BATCH_INPUT: Final = "batch/input"
+"""Below it: the pictures of spec.imageOps.batch."""
+BATCH_OUTPUT: Final = "batch/output"
+"""Below it: where their results are written."""
+RECORDINGS: Final = "recordings"
+"""Below it: the volume of spec.stream.recording."""
 
 TERMINATION_MESSAGE_PATH: Final = "/dev/termination-log"
 

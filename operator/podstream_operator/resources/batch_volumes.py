@@ -22,11 +22,17 @@ def batch_volumes(spec: CommonSpec) -> PodVolumes:
         source = {"persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
     volumes = [{"name": "batch-input", **source}]
     mounts: list[dict[str, Any]] = [
-        {"name": "batch-input", "mountPath": names.BATCH_INPUT_PATH, "readOnly": True}
+        {
+            "name": "batch-input",
+            "mountPath": f"{names.VOLUMES_PATH}/{names.BATCH_INPUT}",
+            "readOnly": True,
+        }
     ]
     if batch.output is not None:
         claim = batch.output.claim_name
         source = {"persistentVolumeClaim": {"claimName": claim}}
         volumes.append({"name": "batch-output", **source})
-        mounts.append({"name": "batch-output", "mountPath": names.BATCH_OUTPUT_PATH})
+        mounts.append(
+            {"name": "batch-output", "mountPath": f"{names.VOLUMES_PATH}/{names.BATCH_OUTPUT}"}
+        )
     return PodVolumes(volumes, mounts)

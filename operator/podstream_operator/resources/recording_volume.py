@@ -15,5 +15,5 @@ def recording_volume(spec: CommonSpec) -> PodVolumes:
     claim = {"claimName": recording.volume.claim_name}
     return PodVolumes(
         [{"name": NAME, "persistentVolumeClaim": claim}],
-        [{"name": NAME, "mountPath": names.RECORDING_PATH}],
+        [{"name": NAME, "mountPath": f"{names.VOLUMES_PATH}/{names.RECORDINGS}"}],
     )

@@ -221,7 +221,12 @@ class Agent:
         self._confirmation.start()
         self._set_phase(AgentPhase.STARTING)
         logger.info("assigned")
-        self._supervisor.configure(assignment, media=self._parts.media, folder=self._parts.folder)
+        self._supervisor.configure(
+            assignment,
+            media=self._parts.media,
+            folder=self._parts.folder,
+            volumes_dir=self._settings.volumes_dir,
+        )
         self._step()
 
     def retire(self) -> AgentState:

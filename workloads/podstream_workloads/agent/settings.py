@@ -41,6 +41,8 @@ class AgentSettings:
     """File of the termination record."""
     scratch_dir: Path = Path("/tmp")
     """Folder in which the agent makes a private one: unix sockets, artefacts."""
+    volumes_dir: Path = Path(names.VOLUMES_PATH)
+    """Folder below which the session's volumes are mounted."""
     confirm_timeout_s: float = 120.0
     """An assigned pod that hears from nobody for so long ends itself."""
     establish_timeout_s: float = 30.0

@@ -67,13 +67,16 @@ class Supervisor:
         self._group.create_task(self._follow(member), name=f"child:{name}")
         return member
 
-    def configure(self, assignment: Assignment, *, media: MediaAddress, folder: Path) -> None:
+    def configure(
+        self, assignment: Assignment, *, media: MediaAddress, folder: Path, volumes_dir: Path
+    ) -> None:
         """Give the workloads of an assignment their session, and end all others.
 
         Args:
             assignment: what the pod works for.
             media: where the pod receives media.
             folder: artefacts go below it.
+            volumes_dir: where the session's volumes lie.
 
         Raises:
             OSError: no process can be started.
@@ -91,6 +94,7 @@ class Supervisor:
                 spec=assignment.spec,
                 media=media,
                 artefact_dir=str(artefacts),
+                volumes_dir=str(volumes_dir),
             )
             task = self._group.create_task(self._configure(member, call), name=f"configure:{name}")
             self._configuring.append(task)

@@ -45,6 +45,7 @@ class ConfigureCall(ApiValue, frozen=True, kw_only=True):
     spec: SessionSpec
     media: MediaAddress
     artefact_dir: str
+    volumes_dir: str
 
 
 class ConfigureReply(ApiValue, frozen=True, kw_only=True):

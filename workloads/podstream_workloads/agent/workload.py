@@ -121,6 +121,8 @@ class WorkloadContext(ABC):
     media: MediaAddress
     artefact_dir: Path
     """An empty folder of this workload's own."""
+    volumes_dir: Path
+    """The session's volumes lie below it, by the names in `podstream_core.names`."""
 
     @abstractmethod
     def ready(self) -> None:

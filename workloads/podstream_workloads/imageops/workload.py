@@ -55,8 +55,6 @@ class ImageOpsWorkload(Workload):
 
     name: ClassVar[str] = "imageOps"
     roles: ClassVar[Mapping[str, int]] = MappingProxyType({"caller": 1})
-    batch_input: ClassVar[Path] = Path(names.BATCH_INPUT_PATH)
-    batch_output: ClassVar[Path] = Path(names.BATCH_OUTPUT_PATH)
 
     def __init__(self) -> None:
         self._context: WorkloadContext | None = None
@@ -99,7 +97,7 @@ class ImageOpsWorkload(Workload):
                 self._batch = await asyncio.to_thread(
                     BatchRun,
                     image_ops.batch,
-                    folders=self._folders(image_ops.batch),
+                    folders=_folders(image_ops.batch, volumes=context.volumes_dir),
                     engine=server.engine,
                     table=table,
                     on_change=tell,
@@ -194,14 +192,6 @@ class ImageOpsWorkload(Workload):
         if self._connections.pop(connection.id, None) is not None:
             context.lost(connection.id, reason=reason)
 
-    def _folders(self, batch: ImageBatch) -> BatchFolders:
-        volume, output = batch.input.volume, batch.output
-        below = volume.path if volume is not None else None
-        return BatchFolders(
-            input=self.batch_input / (below or ""),
-            output=None if output is None else self.batch_output / (output.path or ""),
-        )
-
     async def _work_through(self, batch: BatchRun, table: Path, context: WorkloadContext) -> None:
         try:
             is_whole = await asyncio.to_thread(batch.run)
@@ -221,3 +211,12 @@ class ImageOpsWorkload(Workload):
             self._has_news = True
             context.first_frame()
         context.results_changed()
+
+
+def _folders(batch: ImageBatch, *, volumes: Path) -> BatchFolders:
+    volume, output = batch.input.volume, batch.output
+    below = volume.path if volume is not None else None
+    return BatchFolders(
+        input=volumes / names.BATCH_INPUT / (below or ""),
+        output=None if output is None else volumes / names.BATCH_OUTPUT / (output.path or ""),
+    )

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,7 @@ from podstream_core.ports import LISTENERS
 from podstream_workloads.agent.errors import describe_group
 from podstream_workloads.agent.registry import WORKLOAD_CLASSES
 from podstream_workloads.local.client_process import DEFAULT_COMMAND
+from podstream_workloads.local.mounts import lay_out, parse_mount
 from podstream_workloads.local.runner import (
     DEFAULT_FRAMES_PORT,
     DEFAULT_GRPC_PORT,
@@ -46,18 +48,40 @@ def main(
     arguments = _parse(argv)
     level = "DEBUG" if arguments.verbose > 1 else "INFO" if arguments.verbose else "WARNING"
     setup_logging(level=level, fmt="text", component="run")
-    try:
-        session = read_session(arguments.spec)
-    except SpecError as error:
-        for line in str(error).splitlines():
-            say(f"{arguments.spec}: {line}")
-        return _EXIT_USAGE
+    with tempfile.TemporaryDirectory(prefix="podstream-volumes-") as volumes:
+        try:
+            session = read_session(arguments.spec)
+            lay_out(session.spec, mounts=dict(arguments.mount), folder=Path(volumes))
+        except SpecError as error:
+            for line in str(error).splitlines():
+                say(f"{arguments.spec}: {line}")
+            return _EXIT_USAGE
+        return _play(
+            session,
+            arguments,
+            volumes=Path(volumes),
+            level=level,
+            registry=registry,
+            client_command=client_command,
+        )
+
+
+def _play(
+    session: StreamSession,
+    arguments: argparse.Namespace,
+    *,
+    volumes: Path,
+    level: str,
+    registry: Mapping[str, str],
+    client_command: Sequence[str],
+) -> int:
     options = RunOptions(
         port=arguments.port,
         signalling_port=arguments.signalling_port,
         grpc_port=arguments.grpc_port,
         frames_port=arguments.frames_port,
         artefacts=arguments.artefacts,
+        volumes=volumes,
         log_level=level,
         log_format="text",
         registry=registry,
@@ -103,7 +127,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         description="Run a StreamSession on this machine, without Kubernetes.",
         epilog="Ctrl-C ends the session in order. The last figures are printed as JSON.",
     )
-    parser.add_argument("spec", type=Path, help="YAML file with one StreamSession")
+    parser.add_argument("spec", type=Path, help="YAML file with one StreamSession or StreamPool")
     parser.add_argument(
         "--port", type=int, default=_DEFAULT_PORT, help="WHEP on 127.0.0.1 (%(default)s)"
     )
@@ -127,6 +151,14 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--artefacts", type=Path, metavar="DIR", help="keep the session's files (recordings) here"
+    )
+    parser.add_argument(
+        "--mount",
+        type=parse_mount,
+        metavar="NAME=DIR",
+        action="append",
+        default=[],
+        help="folder that stands for a ConfigMap or claim of the spec; may be repeated",
     )
     parser.add_argument(
         "-v", "--verbose", action="count", default=0, help="log more; twice for debugging"

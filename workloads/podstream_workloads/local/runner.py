@@ -58,6 +58,8 @@ class RunOptions:
     """TCP port of raw frames, where the spec names that listener; 0: any free one."""
     artefacts: Path | None
     """Folder for the files that the session finishes; without it they are dropped."""
+    volumes: Path
+    """Folder below which the session's volumes lie, as in a pod."""
     log_level: str
     log_format: LogFormat
     registry: Mapping[str, str]
@@ -102,6 +104,7 @@ class LocalRun:
                 workloads=self._session.spec.workloads,
                 termination_log=Path(folder) / "termination-log",
                 scratch_dir=Path(folder),
+                volumes_dir=self._options.volumes,
                 confirm_timeout_s=_NEVER_S,
                 log_level=self._options.log_level,
                 log_format=self._options.log_format,

@@ -1,4 +1,4 @@
-"""Reads a StreamSession from a YAML file as strictly as the API server does.
+"""Reads a StreamSession, or one of a StreamPool, from a YAML file as strictly as the API server.
 
 The API server refuses what the CRD does not know; here the same fields, defaults and bounds come
 from the typed API values, and every unknown field is named with its path.
@@ -14,8 +14,8 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from podstream_core.api import AccessMode, Metadata, SessionSpec, StreamSession
-from podstream_core.names import API_VERSION, SESSION_KIND
+from podstream_core.api import AccessMode, Metadata, PoolSpec, SessionSpec, StreamSession
+from podstream_core.names import API_VERSION, POOL_KIND, SESSION_KIND
 
 DEFAULT_NAMESPACE: Final = "default"
 _MAX_NAME_CHARS: Final = 45
@@ -25,11 +25,11 @@ _TOP_LEVEL: Final = ("apiVersion", "kind", "metadata", "spec", "status")
 
 
 class SpecError(Exception):
-    """The file holds no acceptable StreamSession; one line for each thing that is wrong."""
+    """The session cannot be run as it is asked for; one line for each thing that is wrong."""
 
 
 def read_session(path: Path) -> StreamSession:
-    """The one StreamSession of a file, with a fresh UID.
+    """The one StreamSession of a file, with a fresh UID; or a session of its one StreamPool.
 
     Raises:
         SpecError: the file cannot be read or the session is not acceptable.
@@ -40,12 +40,34 @@ def read_session(path: Path) -> StreamSession:
         raise SpecError(f"cannot be read: {error}") from error
     except yaml.YAMLError as error:
         raise SpecError(f"is no YAML: {error}") from error
-    sessions = [
-        item for item in documents if isinstance(item, dict) and item.get("kind") == SESSION_KIND
-    ]
-    if len(sessions) != 1:
-        raise SpecError(f"holds {len(sessions)} documents of kind {SESSION_KIND}; needs exactly 1")
-    return parse_session(sessions[0])
+    for kind, parse in ((SESSION_KIND, parse_session), (POOL_KIND, parse_pool)):
+        found = [item for item in documents if isinstance(item, dict) and item.get("kind") == kind]
+        if len(found) > 1:
+            raise SpecError(f"holds {len(found)} documents of kind {kind}; needs exactly 1")
+        if found:
+            return parse(found[0])
+    raise SpecError(f"holds no document of kind {SESSION_KIND} or {POOL_KIND}")
+
+
+def parse_pool(body: dict[str, Any]) -> StreamSession:
+    """A session as a connection to the pool of this manifest gets it, by the pool's name.
+
+    Raises:
+        SpecError: as `parse_session`.
+    """
+    spec_body = body.get("spec")
+    if not isinstance(spec_body, dict):
+        raise SpecError("spec: is needed, as a mapping")
+    wrong = list(find_unknown(spec_body, msgspec.inspect.type_info(PoolSpec), path="spec"))
+    try:
+        pool = PoolSpec.from_body(spec_body)
+    except msgspec.ValidationError as error:
+        wrong.append(_describe(error))
+        raise SpecError("\n".join(wrong)) from error
+    if wrong:
+        raise SpecError("\n".join(wrong))
+    spec = {**spec_body["template"]["spec"], "listeners": pool.listeners}
+    return parse_session({**body, "spec": spec})
 
 
 def parse_session(body: dict[str, Any]) -> StreamSession:

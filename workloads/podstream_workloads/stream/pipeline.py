@@ -30,6 +30,7 @@ class Pipeline:
         *,
         session: SessionRef,
         scratch: Path,
+        volumes: Path,
         on_change: Callable[[], None],
     ) -> None:
         """Prepare for the frames of a session; `follow` lets them in.
@@ -38,12 +39,15 @@ class Pipeline:
             spec: sizes, and whether and how frames are recorded.
             session: for the names of files.
             scratch: folder of recordings that have no volume.
+            volumes: where the session's volumes lie.
             on_change: called in any thread when `results` has news that should not wait.
         """
         self.statistics = Statistics()
         self.viewing = Viewing()
         self._live = LiveStream(state=StreamState.STOPPED)
-        self._recorder = _make_recorder(spec, session=session, scratch=scratch, on_change=on_change)
+        self._recorder = _make_recorder(
+            spec, session=session, scratch=scratch, volumes=volumes, on_change=on_change
+        )
 
     def follow(self, live: LiveStream) -> None:
         """Do from now on what the live members of the spec say.
@@ -111,14 +115,19 @@ class Pipeline:
 
 
 def _make_recorder(
-    spec: Stream, *, session: SessionRef, scratch: Path, on_change: Callable[[], None]
+    spec: Stream,
+    *,
+    session: SessionRef,
+    scratch: Path,
+    volumes: Path,
+    on_change: Callable[[], None],
 ) -> Recorder | None:
     recording = spec.recording
     if recording is None:
         return None
     folder = scratch
     if recording.volume is not None:
-        folder = Path(names.RECORDING_PATH) / (recording.volume.path or "")
+        folder = volumes / names.RECORDINGS / (recording.volume.path or "")
     return Recorder(
         recording,
         size=(spec.width, spec.height),

@@ -60,7 +60,11 @@ class StreamWorkload(Workload):
         self._spec = spec.stream
         self._context = context
         self._pipeline = Pipeline(
-            spec.stream, session=context.session, scratch=context.artefact_dir, on_change=tell
+            spec.stream,
+            session=context.session,
+            scratch=context.artefact_dir,
+            volumes=context.volumes_dir,
+            on_change=tell,
         )
         live = LiveSpec.of(spec).stream
         assert live is not None  # the spec has a stream

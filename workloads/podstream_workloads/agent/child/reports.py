@@ -114,11 +114,18 @@ class ChildContext(WorkloadContext):
     """The context of a configured workload."""
 
     def __init__(
-        self, reports: Reports, *, session: SessionRef, media: MediaAddress, artefact_dir: Path
+        self,
+        reports: Reports,
+        *,
+        session: SessionRef,
+        media: MediaAddress,
+        artefact_dir: Path,
+        volumes_dir: Path,
     ) -> None:
         self.session = session
         self.media = media
         self.artefact_dir = artefact_dir
+        self.volumes_dir = volumes_dir
         self._reports = reports
         self._once: set[EventKind] = set()
 

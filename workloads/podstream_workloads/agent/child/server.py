@@ -119,6 +119,7 @@ class ChildServer:
             session=call.session,
             media=call.media,
             artefact_dir=Path(call.artefact_dir),
+            volumes_dir=Path(call.volumes_dir),
         )
         await self._workload.configure(call.spec, context)
         workload = self._workload

@@ -105,6 +105,7 @@ class _Alone(WorkloadContext):
             pod_uid=uid, host=host, first_port=MEDIA_PORT_FIRST, port_count=MEDIA_PORT_COUNT
         )
         self.artefact_dir = folder
+        self.volumes_dir = folder
         self.over = asyncio.Event()
 
     def ready(self) -> None:

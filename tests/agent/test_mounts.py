@@ -1,0 +1,81 @@
+import argparse
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from podstream_core.api import SessionSpec
+from podstream_workloads.local.mounts import lay_out, parse_mount
+from podstream_workloads.local.spec_file import SpecError
+
+INPUT = {"configMap": "photos"}
+CLAIM = {"claimName": "results", "path": "small"}
+
+
+def batch(**batch: Any) -> SessionSpec:
+    return SessionSpec.from_body({"imageOps": {"batch": {"input": INPUT, **batch}}})
+
+
+def recording() -> SessionSpec:
+    return SessionSpec.from_body({"stream": {"recording": {"volume": {"claimName": "films"}}}})
+
+
+def test_volumes_lie_where_a_pod_has_them(tmp_path: Path) -> None:
+    photos, results, root = (tmp_path / name for name in ("photos", "results", "root"))
+    for folder in (photos, results, root):
+        folder.mkdir()
+    lay_out(batch(output=CLAIM), mounts={"photos": photos, "results": results}, folder=root)
+    assert (root / "batch/input").resolve() == photos
+    assert (root / "batch/output").resolve() == results
+
+
+def test_recordings_go_to_their_claims_folder(tmp_path: Path) -> None:
+    (tmp_path / "films").mkdir()
+    lay_out(recording(), mounts={"films": tmp_path / "films"}, folder=tmp_path)
+    assert (tmp_path / "recordings").resolve() == tmp_path / "films"
+
+
+@pytest.mark.parametrize(
+    ("spec", "mounts", "lines"),
+    [
+        pytest.param(
+            batch(output=CLAIM),
+            {},
+            [
+                "spec.imageOps.batch.input.configMap: photos .* --mount photos=DIR",
+                "spec.imageOps.batch.output.claimName: results .* --mount results=DIR",
+            ],
+            id="missing",
+        ),
+        pytest.param(
+            recording(),
+            {},
+            ["spec.stream.recording.volume.claimName: films .* --mount films=DIR"],
+            id="recording",
+        ),
+        pytest.param(
+            SessionSpec.from_body({"circle": {}}),
+            {"photos": Path("/")},
+            ["--mount photos: no volume of the session; it has none"],
+            id="unknown",
+        ),
+        pytest.param(
+            batch(),
+            {"photos": Path("/no/such/folder")},
+            ["--mount photos=/no/such/folder: there is no such folder"],
+            id="no-folder",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named(
+    spec: SessionSpec, mounts: dict[str, Path], lines: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(SpecError, match="\n".join(lines)):
+        lay_out(spec, mounts=mounts, folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ["photos", "photos=", "=here", ""])
+def test_mount_needs_name_and_folder(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="NAME=DIR"):
+        parse_mount(text)

@@ -1,0 +1,174 @@
+"""Every sample runs as a local process, used as its comments say."""
+
+import json
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from fakes.balls import Scene
+from fakes.video import write_video
+
+pytestmark = pytest.mark.media
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = sorted((ROOT / "crds/samples").glob("*.yaml"))
+BIN = Path(sys.executable).parent
+PORTS = ("--port", "--signalling-port", "--grpc-port", "--frames-port")
+FRAMES = 30
+
+
+def _free_ports(count: int) -> list[str]:
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        return [str(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+class Run:
+    """`podstream-run` as a process."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+        self._said: list[str] = []
+
+    def says(self, pattern: str) -> str:
+        """First group of a pattern in what was said or will be."""
+        assert self._process.stderr is not None
+        for line in self._said:
+            if found := re.search(pattern, line):
+                return found[1]
+        for line in self._process.stderr:
+            self._said.append(line)
+            if found := re.search(pattern, line):
+                return found[1]
+        raise AssertionError(f"no {pattern!r} in:\n{''.join(self._said)}")
+
+    def report(self) -> dict[str, Any]:
+        """What is printed at the end, once it has come."""
+        out, err = self._process.communicate(timeout=120)
+        assert self._process.returncode == 0, "".join([*self._said, err])
+        return dict(json.loads(out))
+
+
+@contextmanager
+def _running(sample: Path, folder: Path, *flags: str) -> Iterator[Run]:
+    """A run of the sample, which gives a client that has left a second to come back."""
+    manifest = yaml.safe_load(sample.read_text())
+    spec = manifest["spec"]
+    (spec["template"]["spec"] if "template" in spec else spec)["reconnectSeconds"] = 1
+    path = folder / "session.yaml"
+    path.write_text(yaml.safe_dump(manifest))
+    flags += tuple(
+        part for pair in zip(PORTS, _free_ports(len(PORTS)), strict=True) for part in pair
+    )
+    with subprocess.Popen(
+        [str(BIN / "podstream-run"), str(path), *flags],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            yield Run(process)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.communicate(timeout=20)
+
+
+def _call(*command: str, **env: str) -> None:
+    program, *flags = command
+    subprocess.run(
+        [str(BIN / program), *flags],
+        env=env or None,
+        check=True,
+        timeout=90,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def _play_circle(run: Run, spec: dict[str, Any], folder: Path) -> dict[str, Any]:
+    if "signalling" in spec.get("listeners", []):
+        host, port = run.says(r"signalling\s+(\S+)").split(":")
+        run.says(r"phase\s+(Ready)")
+        _call("python", str(ROOT / "tests/e2e/stock_client.py"), host, port, "--estimates", "40")
+    elif not spec.get("client", {}).get("builtIn"):
+        url = run.says(r"WH[EI]P\s+(\S+)")
+        env = {}
+        if spec.get("access", {}).get("mode") != "Public":
+            env["PODSTREAM_CLIENT_TOKEN"] = run.says(r"token\s+(\S+)")
+        run.says(r"phase\s+(Ready)")
+        flags = ["--url", url, "--frames", str(spec["circle"].get("frames") or 60)]
+        if spec["circle"].get("source") == "Upload":
+            write_video(folder / "ball.mp4", Scene(width=320, height=240), frames=90)
+            flags += ["--upload", str(folder / "ball.mp4"), "--loop"]
+        _call("podstream-client", *flags, **env)
+    report = run.report()
+    circle = report["results"]["circle"]
+    assert max(circle["framesScored"], circle["framesFound"]) >= 40
+    assert spec["circle"].get("source") == "Upload" or circle["rmsePx"] < 5
+    return report
+
+
+def _turn_picture(run: Run, folder: Path) -> dict[str, Any]:
+    host, port = run.says(r"gRPC\s+(\S+)").split(":")
+    run.says(r"phase\s+(Ready)")
+    _save_picture(folder / "photo.png")
+    flags = ["--host", host, "--port", port, "--rotate", "NINETY_DEG"]
+    files = ["--input", str(folder / "photo.png"), "--output", str(folder / "turned.png")]
+    _call("podstream-image", *flags, *files)
+    turned = cv2.imread(str(folder / "turned.png"))
+    assert turned is not None
+    assert turned.shape == (60, 40, 3)
+    report = run.report()
+    assert report["results"]["imageOps"]["calls"] == 1
+    return report
+
+
+def _push_frames(run: Run) -> dict[str, Any]:
+    host, port = run.says(r"frames\s+(\S+)").split(":")
+    run.says(r"phase\s+(Ready)")
+    flags = ["--pattern", "--frames", str(FRAMES)]
+    _call("podstream-stream", "push", "--host", host, "--port", port, *flags)
+    report = run.report()
+    assert report["results"]["stream"]["framesReceived"] == FRAMES
+    return report
+
+
+def _save_picture(path: Path) -> None:
+    cv2.imwrite(str(path), np.random.default_rng(5).integers(0, 256, (40, 60, 3), np.uint8))
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.stem)
+def test_a_sample_runs_to_its_result(sample: Path, tmp_path: Path) -> None:
+    spec = yaml.safe_load(sample.read_text())["spec"]
+    if "template" in spec:
+        spec = {**spec["template"]["spec"], "listeners": spec.get("listeners", [])}
+    flags: list[str] = []
+    if is_batch := "batch" in (spec.get("imageOps") or {}):
+        (tmp_path / "photos").mkdir()
+        _save_picture(tmp_path / "photos/photo.png")
+        flags = ["--mount", f"photos={tmp_path / 'photos'}"]
+    with _running(sample, tmp_path, *flags) as run:
+        if "circle" in spec:
+            report = _play_circle(run, spec, tmp_path)
+        elif "stream" in spec:
+            report = _push_frames(run)
+        elif is_batch:
+            report = run.report()
+            assert report["results"]["imageOps"]["batch"]["done"] == 1
+        else:
+            report = _turn_picture(run, tmp_path)
+    assert report["phase"] == "Completed"
