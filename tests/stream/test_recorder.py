@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import shutil
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +12,10 @@ from types import SimpleNamespace
 import pytest
 
 from podstream_core.api import Recording, RecordingCodec, StopReason
+from podstream_workloads.stream.recording import sealing
 from podstream_workloads.stream.recording.recorder import Place, Recorder
-from podstream_workloads.stream.recording.segment import Segment
+from podstream_workloads.stream.recording.sealing import Finished, seal
+from podstream_workloads.stream.recording.segment import Segment, Whole
 from stream.videos import level, open_video, steps
 
 SIZE = (64, 48)
@@ -242,3 +245,26 @@ def until(condition: "object") -> None:
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+def test_a_slow_disk_holds_up_no_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting for the disk and taking checksums happen beside the next segment."""
+    is_fast = threading.Event()
+
+    def slow(whole: Whole) -> Finished:
+        assert is_fast.wait(20)
+        return seal(whole)
+
+    monkeypatch.setattr(sealing, "seal", slow)
+    made = recorder(tmp_path, Recording(segment_seconds=1, file_name="{index}"))
+    made.start()
+    record(made, 40, fps=10)
+    until(lambda: len(list(tmp_path.glob("*.avi"))) == 3)
+    until(lambda: made._box._waiting == 0)
+    assert made.results().files == 0
+    made.stop()
+    assert not made.settle(timeout_s=0.01)
+    is_fast.set()
+    assert made.settle(timeout_s=20)
+    assert [item.frames for item in made.finished] == [10, 10, 10, 10]
+    made.close(timeout_s=20)

@@ -32,7 +32,8 @@ from podstream_workloads.stream.recording.folder import (
     stopped_by,
 )
 from podstream_workloads.stream.recording.naming import file_name, free_path
-from podstream_workloads.stream.recording.segment import Finished, Segment
+from podstream_workloads.stream.recording.sealing import Finished, Sealer
+from podstream_workloads.stream.recording.segment import Segment
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +82,9 @@ class Recorder:
         self._thread: threading.Thread | None = None
         self._is_wanted = False
         self._segment: Segment | None = None
+        self._sealer: Sealer | None = None
         self._begun = 0
+        self._written = 0
         self._room_checked_at = 0.0
         self._finished: tuple[Finished, ...] = ()
         self._stopped: Stopped | None = None
@@ -103,6 +106,7 @@ class Recorder:
     def start(self) -> None:
         """Begin a new file with the next frame."""
         if self._thread is None:
+            self._sealer = Sealer(on_sealed=self._on_sealed, on_failure=self._on_seal_failure)
             self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
             self._thread.start()
         self._is_wanted = True
@@ -181,16 +185,17 @@ class Recorder:
                         self._finish()
                     case Order.CLOSE:
                         self._finish()
-                        return
             except Stopped as stopped:
                 self._give_up(stopped)
             except OSError as error:
                 self._give_up(stopped_by(error, self._place.folder))
             except (av.error.FFmpegError, NoAviHeader, ValueError) as error:
                 self._give_up(Stopped(StopReason.ENCODER, f"the encoder failed: {error}"))
+            assert self._sealer is not None  # it is started before this thread
             if item is Order.STOP:
-                self._is_settled.set()
+                self._sealer.call_after(self._is_settled.set)
             if item is Order.CLOSE:
+                self._sealer.close()
                 return
 
     def _record(self, arrival: Arrival) -> None:
@@ -208,7 +213,7 @@ class Recorder:
         segment.write(arrival.frame, at=arrival.at)
 
     def _begin(self) -> Segment:
-        if len(self._finished) >= MAX_FILES:
+        if self._begun >= MAX_FILES:
             raise Stopped(
                 StopReason.FILES,
                 f"a session has at most {MAX_FILES} files: raise "
@@ -233,7 +238,7 @@ class Recorder:
         return self._segment
 
     def _check_room(self, growing: int) -> None:
-        used = sum(item.bytes for item in self._finished) + growing
+        used = self._written + growing
         check_room(self._place.folder, used=used, max_bytes=self._settings.max_bytes)
 
     def _finish(self) -> None:
@@ -241,10 +246,27 @@ class Recorder:
         if segment is None:
             return
         try:
-            finished = segment.finish()
+            whole = segment.finish()
         except BaseException:
             segment.abandon()
             raise
+        self._written += whole.bytes
+        assert self._sealer is not None
+        self._sealer.seal(whole)
+
+    def _give_up(self, stopped: Stopped) -> None:
+        """End the recording, and keep of its file what can be kept."""
+        self._stopped = stopped
+        logger.error("recording ended: %s", stopped, extra={"reason": stopped.reason.value})
+        try:
+            self._finish()
+        except (OSError, av.error.FFmpegError, NoAviHeader, ValueError) as error:
+            logger.error("the last file is lost: %s", error)
+        self._on_change()
+
+    # -- the sealing thread ------------------------------------------------------------------------
+
+    def _on_sealed(self, finished: Finished) -> None:
         self._finished = (*self._finished, finished)
         logger.info(
             "recorded",
@@ -256,12 +278,7 @@ class Recorder:
         )
         self._on_change()
 
-    def _give_up(self, stopped: Stopped) -> None:
-        """End the recording, and keep of its file what can be kept."""
-        self._stopped = stopped
-        logger.error("recording ended: %s", stopped, extra={"reason": stopped.reason.value})
-        try:
-            self._finish()
-        except (OSError, av.error.FFmpegError, NoAviHeader, ValueError) as error:
-            logger.error("the last file is lost: %s", error)
+    def _on_seal_failure(self, error: OSError) -> None:
+        self._stopped = stopped_by(error, self._place.folder)
+        logger.error("recording ended: %s", self._stopped)
         self._on_change()

@@ -6,8 +6,6 @@ also where the process is killed; a finished one has the ordinary index all the 
 """
 
 import contextlib
-import hashlib
-import os
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -64,15 +62,14 @@ _FORMATS: Final = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """A whole file."""
+class Whole:
+    """A file that players open, under its name."""
 
     path: Path
     frames: int
     seconds: float
     """Playing time."""
     bytes: int
-    sha256: str
 
 
 class Segment:
@@ -150,7 +147,7 @@ class Segment:
             self._container.mux(packet)
         self._frames += 1
 
-    def finish(self) -> Finished:
+    def finish(self) -> Whole:
         """Write the index and the rate, and give the file its name."""
         for packet in self._stream.encode(None):
             self._container.mux(packet)
@@ -160,12 +157,9 @@ class Segment:
             fps = self._rate()
             set_rate(self._part, fps)
             seconds = self._frames / fps
-        with self._part.open("rb") as file:
-            os.fsync(file.fileno())
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            size = file.tell()
+        size = self._part.stat().st_size
         self._part.rename(self._path)
-        return Finished(self._path, self._frames, seconds, size, digest)
+        return Whole(self._path, self._frames, seconds, size)
 
     def abandon(self) -> None:
         """Close and remove the file; nothing is raised."""
