@@ -233,7 +233,7 @@ def small_calls(address: str, *, rate: float, seconds: float) -> list[float]:
     picture = encode(noise(64, 64))
     with (
         grpc.insecure_channel(address, options=UNLIMITED) as channel,
-        concurrent.futures.ThreadPoolExecutor(64) as pool,
+        concurrent.futures.ThreadPoolExecutor(24) as pool,
     ):
         images = Images(channel)
 

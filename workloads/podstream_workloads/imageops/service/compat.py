@@ -179,7 +179,7 @@ class CompatService:
                 seconds=0,
             )
             return encode_image(source.shape, image.data)
-        with engine.admission.reserve(size) as reservation:
+        with engine.precedence.call(size), engine.admission.reserve(size) as reservation:
             segment = engine.segments.take(size)
             try:
                 segment.write(0, image.data)

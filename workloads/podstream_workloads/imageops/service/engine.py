@@ -13,6 +13,7 @@ from podstream_workloads.imageops.output import Output
 from podstream_workloads.imageops.service.admission import Admission, Reservation
 from podstream_workloads.imageops.service.calls import Work
 from podstream_workloads.imageops.service.errors import error_of
+from podstream_workloads.imageops.service.precedence import Precedence
 from podstream_workloads.imageops.statistics import Statistics
 from podstream_workloads.imageops.workers.jobs import (
     Done,
@@ -72,6 +73,7 @@ class Engine:
         self.segments = segments
         self.statistics = statistics
         self.admission = Admission(limits.memory_bytes)
+        self.precedence = Precedence()
         self._pool = pool
 
     def check_raw(self, source: RawSource, *, size: int) -> None:

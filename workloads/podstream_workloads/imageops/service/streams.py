@@ -56,9 +56,15 @@ def read_header(message: bytes) -> pb.ProcessHeader:
 
 
 def receive(
-    requests: Iterator[bytes], header: pb.ProcessHeader, segment: Segment
+    requests: Iterator[bytes],
+    header: pb.ProcessHeader,
+    segment: Segment,
+    *,
+    give_way: Callable[[], None],
 ) -> Iterator[bytes]:
     """Take a picture's chunks into a segment, counting; yields progress where it is wanted.
+
+    `give_way` is called before each chunk that follows another.
 
     Raises:
         CallError: more or fewer bytes than declared, another message, or another checksum.
@@ -79,16 +85,23 @@ def receive(
         if header.progress and received - told >= _PROGRESS_BYTES:
             told = received
             yield progress_message(pb.Progress.STAGE_RECEIVING, received, header.size)
+        if received < header.size:
+            give_way()
     if received != header.size:
         raise invalid(f"{received} bytes of data, {header.size} were declared")
     if hasher is not None and hasher.digest() != header.sha256:
         raise invalid("the checksum is not that of the data that has arrived")
 
 
-def send(segment: Segment, size: int) -> Iterator[bytes]:
-    """A result's chunks and the trailer with their checksum, as messages of `Process`."""
+def send(segment: Segment, size: int, *, give_way: Callable[[], None]) -> Iterator[bytes]:
+    """A result's chunks and the trailer with their checksum, as messages of `Process`.
+
+    `give_way` is called before each chunk that follows another.
+    """
     hasher = hashlib.sha256()
     for offset in range(0, size, CHUNK_BYTES):
+        if offset:
+            give_way()
         data = segment.read(offset, min(CHUNK_BYTES, size - offset))
         hasher.update(data)
         yield b"".join((bytes_key(_RESULT_DATA, len(data)), data))

@@ -84,18 +84,21 @@ class ImagesService:
                 allowed = f"1 to {limit} bytes (spec.imageOps.maxUploadMiB)"
                 raise CallError(reason, f"size must be {allowed}, not {header.size}")
             request = _request(header)
+            first, give_way = engine.precedence.call, engine.precedence.give_way
             with engine.admission.reserve(header.size) as reservation:
                 segment = engine.segments.take(header.size)
                 try:
-                    yield from receive(requests, header, segment)
-                    source = _Source(segment, header.size, reservation, header.progress)
-                    answer = yield from self._perform(request, source, call)
+                    with first(header.size):
+                        yield from receive(requests, header, segment, give_way=give_way)
+                        source = _Source(segment, header.size, reservation, header.progress)
+                        answer = yield from self._perform(request, source, call)
                 finally:
                     engine.segments.give(segment)
                 try:
-                    result = result_of(answer.done, request.output)
-                    yield pb.ProcessResponse(result=result).SerializeToString()
-                    yield from send(answer.segment, answer.done.size)
+                    with first(answer.done.size):
+                        result = result_of(answer.done, request.output)
+                        yield pb.ProcessResponse(result=result).SerializeToString()
+                        yield from send(answer.segment, answer.done.size, give_way=give_way)
                 finally:
                     engine.segments.give(answer.segment)
 
@@ -143,6 +146,7 @@ class ImagesService:
                         stored = self._objects.begin(part.name, size=part.size)
                     if part.data:
                         append(stored, offset=part.offset, data=part.data)
+                        self._engine.precedence.give_way()
                     if part.is_last:
                         finish(stored, sha256=part.sha256)
                 if stored is None:
@@ -196,6 +200,8 @@ class ImagesService:
                     )
                 end = min(stored.size, wanted.offset + (wanted.limit or stored.size))
                 for offset in range(wanted.offset, end, CHUNK_BYTES):
+                    if offset > wanted.offset:
+                        self._engine.precedence.give_way()
                     data = stored.segment.read(offset, min(CHUNK_BYTES, end - offset))
                     key = number_field(_OFFSET, offset) + bytes_key(_DATA, len(data))
                     yield b"".join((key, data))
