@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from chart.helm import VALUES, environment, of_kind, one, pods, render
+from podstream_kubectl.doctor.rights_check import NEEDED
 
 OPERATOR = {
     ("podstream.dev", "streamsessions"): {"get", "list", "watch", "delete"},
@@ -67,6 +68,18 @@ def test_roles_hold_exactly_what_is_called(
     roles = [role for role in of_kind(render(values), "Role") if role["metadata"]["name"] == name]
     assert roles
     assert [rights(role) for role in roles] == [wanted] * len(roles)
+
+
+@pytest.mark.parametrize(("component", "wanted"), [("operator", OPERATOR), ("router", ROUTER)])
+def test_doctor_looks_for_the_same_rights(
+    component: str, wanted: dict[tuple[str, str], set[str]]
+) -> None:
+    looked_for = {(group, name): set(verbs) for group, name, verbs in NEEDED[component]}
+    assert looked_for == {
+        (group, name): verbs
+        for (group, name), verbs in wanted.items()
+        if not name.endswith("/finalizers")
+    }
 
 
 @every_set

@@ -72,6 +72,10 @@ class Browser:
         for domain in ("Page", "Runtime", "Log"):
             await self.call(f"{domain}.enable")
 
+    async def keep_downloads(self, folder: Path) -> None:
+        """Write what the page downloads into a folder."""
+        await self.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+
     async def call(self, method: str, **params: Any) -> dict[str, Any]:
         """One command of the protocol."""
         number = next(self._ids)

@@ -1,8 +1,11 @@
 """The dashboard on a real cluster, driven by headless Chromium as a person would."""
 
 import asyncio
+import hashlib
+import json
 import os
 import secrets
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -30,6 +33,8 @@ _BRIGHT = """(() => {
   return n ? x / n : null;
 })()"""
 """Where the ball is in the picture that is shown, pixels from the left."""
+_FIGURE = "(document.body.innerText.match(/{}\\t(\\S+)/) ?? [])"
+"""A figure of the results' table, as its text."""
 
 
 @pytest.fixture
@@ -146,6 +151,63 @@ async def test_a_person_creates_a_session_and_sees_its_result(
             await keep(browser, "sessions")
         finally:
             kube.delete("strs", name)
+
+
+async def test_a_person_watches_and_records_a_stream(
+    browser: Browser, account: str, tmp_path: Path
+) -> None:
+    """The stream's own member is switched, and the film can be downloaded as it was recorded."""
+    spec = {
+        "stream": {"recording": {"enabled": False, "codec": "H264"}},
+        "access": {"mode": "Public"},
+        "listeners": ["frames"],
+        "lingerSeconds": 60,
+    }
+    with session(spec, prefix="dash") as made:
+        await asyncio.to_thread(made.wait_phase, "Ready")
+        host, _, port = made.endpoint("TCP").removeprefix("tcp://").rpartition(":")
+        push = [sys.executable, "-m", "podstream_workloads.stream.cli", "push", "--pattern"]
+        publisher = await asyncio.create_subprocess_exec(
+            *push, "--host", host, "--port", port, "--fps", "15", "--quiet"
+        )
+        try:
+            await browser.keep_downloads(tmp_path)
+            await browser.go(f"{made.endpoint('MJPEG').partition('/s/')[0]}/ui/")
+            await log_in(browser, account)
+            await browser.text(made.name)
+            await browser.run(f"location.hash = '#/sessions/{kube.NAMESPACE}/{made.name}'")
+            await browser.press("Watch")
+            canvas = "document.querySelector('canvas').toDataURL()"
+            await browser.until("document.querySelector('canvas').width === 640")
+            first = json.dumps(await browser.run(canvas))
+            await browser.until(f"{canvas} !== {first}")
+            await browser.press("Start recording")
+            await browser.until(f"{_FIGURE.format('recording.active')}[1] === 'true'")
+            await keep(browser, "stream")
+            await asyncio.sleep(1)  # of film
+            await browser.press("Stop recording")
+            await browser.text(".mp4")
+            await no_violation(browser)
+            await browser.press("Stop watching")
+            await browser.run(
+                "[...document.querySelectorAll('td button')]"
+                ".find((item) => item.textContent.endsWith('.mp4')).click()"
+            )
+            film = await asyncio.to_thread(
+                kube.until, lambda: list(tmp_path.glob("*.mp4")), what="the film"
+            )
+            found = made.status["results"]["stream"]["recordings"][0]
+            digest = hashlib.sha256(film[0].read_bytes()).hexdigest()
+            assert digest == found["sha256"]
+            assert found["frames"] >= 10
+            await browser.press("Play")
+            await browser.until(
+                "[...document.querySelectorAll('video')].some((item) => item.duration > 0.5)"
+            )
+        finally:
+            publisher.terminate()
+            await publisher.wait()
+    assert browser.complaints == []
 
 
 async def test_the_page_publishes_a_camera(browser: Browser) -> None:

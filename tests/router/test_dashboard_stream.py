@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 import msgspec
+import pytest
 
 from podstream_core.api import CircleResults, PoolKey, Results, SessionKey
 from podstream_router.dashboard import Board, Copied
@@ -102,6 +103,23 @@ async def test_open_pages_are_bounded(http: aiohttp.ClientSession) -> None:
                 async with http.get(path, headers=headers) as response:
                     if response.status == 200:
                         break
+
+
+async def test_a_right_that_is_taken_away_ends_the_stream(
+    router: Harness, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("podstream_router.dashboard.stream.RECHECK_S", 0.2)
+    monkeypatch.setattr("podstream_router.dashboard.stream.HEARTBEAT_S", 0.1)
+    monkeypatch.setattr("podstream_router.dashboard.people.KEPT_S", 0.1)
+    know_people(router)
+    add(router)
+    async with http.get(router.url("/api/v1/events"), headers=as_person(ADA)) as response:
+        stream = events(response)
+        async with asyncio.timeout(WAIT_S):
+            assert (await anext(stream))[0] == "session"
+            assert (await anext(stream))[0] == "ready"
+            router.api.on_send = lambda *_: b'{"status": {"authenticated": false}}'
+            assert [item async for item in stream] == []
 
 
 async def test_open_pages_do_not_hold_up_a_shutdown(http: aiohttp.ClientSession) -> None:

@@ -9,7 +9,8 @@ from podstream_kubectl.errors import Refused
 from podstream_kubectl.kubectl import Api, Body
 
 _ALL: Final = "*"
-_NEEDED: Final = {
+NEEDED: Final = {
+    # As in the chart's templates/rbac.yaml, but for finalizers, which few clusters ask for.
     "operator": (
         ("podstream.dev", "streamsessions", ("get", "list", "watch", "delete")),
         ("podstream.dev", "streamsessions/status", ("patch",)),
@@ -64,7 +65,7 @@ def _missing(
         rules = clustered if namespace == _ALL else [
             *clustered, *_rules(api, installation, account=account, namespace=namespace)
         ]  # fmt: skip
-        for group, resource, verbs in _NEEDED[component]:
+        for group, resource, verbs in NEEDED[component]:
             lacking = [verb for verb in verbs if not _allows(rules, group, resource, verb)]
             if lacking:
                 yield f"{', '.join(lacking)} {resource} in {namespace}"

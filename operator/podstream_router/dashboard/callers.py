@@ -80,6 +80,19 @@ class Doorkeeper:
             raise Unauthorized("this is no session's token, and others are not taken here")
         return Member(await self._people.identify(token))
 
+    async def check_again(
+        self, request: web.Request, caller: Caller, key: SessionKey | None
+    ) -> None:
+        """Make sure that a stream may go on.
+
+        Raises:
+            Refusal: the token opens less than it did, or nothing.
+        """
+        if await self.identify(request) != caller:
+            raise Unauthorized("the rights of this token have changed")
+        if key is not None:
+            self.session(caller, key)
+
     def session(self, caller: Caller, key: SessionKey) -> Entry:
         """A session that the caller may see.
 

@@ -22,7 +22,7 @@ from podstream_router.dashboard.reading import answer
 from podstream_router.errors import BadRequest, NotReady, Overloaded, SessionEnded, TryAgain
 from podstream_router.hints import Hints
 from podstream_router.http import read_text
-from podstream_router.routes import RouteTable
+from podstream_router.routes import RouteTable, SessionRoute
 from podstream_router.watch import ApiError, ApiUnreachable
 
 MAX_ORDER_BYTES: Final = 1024
@@ -70,13 +70,9 @@ class Control:
         Its agent is told, so that recordings are finished and files can still be had for
         `lingerSeconds`.
         """
-        caller = await self._door.identify(request)
-        key = key_of(request)
-        self._door.session(caller, key)
+        caller, key = await self._admit(request)
         await _read(request, EndOrder)
-        session = self._routes.session(key)
-        if session is None or session.ended:
-            raise SessionEnded(session.ended if session else "the session is gone")
+        session = self._living(key)
         if isinstance(caller, Member):
             # Whoever may not change the session may not end it either: asked with a change of
             # nothing, by the person's own token.
@@ -95,26 +91,32 @@ class Control:
 
     async def stream(self, request: web.Request) -> web.Response:
         """`POST .../stream`: `spec.stream.state`."""
-        order = await self._order(request, StreamOrder)
-        return await self._change(request, {"state": order.state})
+        caller, key = await self._admit(request)
+        order = await _read(request, StreamOrder)
+        return await self._change(caller, key, {"state": order.state})
 
     async def recording(self, request: web.Request) -> web.Response:
         """`POST .../recording`: `spec.stream.recording.enabled`."""
-        order = await self._order(request, RecordingOrder)
-        return await self._change(request, {"recording": {"enabled": order.enabled}})
+        caller, key = await self._admit(request)
+        order = await _read(request, RecordingOrder)
+        return await self._change(caller, key, {"recording": {"enabled": order.enabled}})
 
-    async def _order(self, request: web.Request, kind: type[_T]) -> _T:
-        caller = await self._door.identify(request)
-        self._door.session(caller, key_of(request))
-        return await _read(request, kind)
-
-    async def _change(self, request: web.Request, stream: Mapping[str, Any]) -> web.Response:
+    async def _admit(self, request: web.Request) -> tuple[Caller, SessionKey]:
         caller = await self._door.identify(request)
         key = key_of(request)
+        self._door.session(caller, key)
+        return caller, key
+
+    def _living(self, key: SessionKey) -> SessionRoute:
         session = self._routes.session(key)
         if session is None or session.ended:
             raise SessionEnded(session.ended if session else "the session is gone")
-        if "stream" not in session.workloads:
+        return session
+
+    async def _change(
+        self, caller: Caller, key: SessionKey, stream: Mapping[str, Any]
+    ) -> web.Response:
+        if "stream" not in self._living(key).workloads:
             raise BadRequest(f"session {key} has no stream workload")
         await self._patch(caller, key, {"spec": {"stream": stream}})
         self._hints.send(key)

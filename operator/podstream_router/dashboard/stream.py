@@ -19,9 +19,12 @@ from podstream_router.dashboard.board import Board, Place
 from podstream_router.dashboard.callers import Caller, Doorkeeper, Holder
 from podstream_router.dashboard.live import INTERVAL_S, LiveResults
 from podstream_router.dashboard.paths import key_of
+from podstream_router.errors import Refusal, ShuttingDown
 from podstream_router.http import client_address
 
 LIFETIME_S: Final = 900.0
+RECHECK_S: Final = 30.0
+"""The token is checked again after so long: a right that was taken away ends the stream."""
 HEARTBEAT_S: Final = 15.0
 """A comment after so long without an event: proxies close what is silent."""
 GATHER_S: Final = 0.1
@@ -77,6 +80,8 @@ class EventStreams:
     async def _serve(
         self, request: web.Request, caller: Caller, *, only: SessionKey | None
     ) -> web.StreamResponse:
+        if self._closing:
+            raise ShuttingDown
         with self._places.place(client_address(request)), self._board.subscribed() as changes:
             response = web.StreamResponse(headers=_HEADERS)
             await response.prepare(request)
@@ -86,8 +91,11 @@ class EventStreams:
             until = self._clock() + LIFETIME_S
 
             async def run() -> None:
-                first = True
+                first, check_at = True, self._clock() + RECHECK_S
                 while self._clock() < until:
+                    if self._clock() >= check_at:
+                        await self._door.check_again(request, caller, only)
+                        check_at = self._clock() + RECHECK_S
                     changed = await changes.wait(timeout_s=INTERVAL_S if only else HEARTBEAT_S)
                     await self._send(page, caller, changed, only=only)
                     if first:
@@ -111,7 +119,7 @@ class EventStreams:
             self._open.discard(task)
             task.cancel()
         error = None if task.cancelled() else task.exception()
-        if error is not None and not isinstance(error, ConnectionError | TimeoutError):
+        if error is not None and not isinstance(error, ConnectionError | TimeoutError | Refusal):
             raise error
 
     def _places_of(self, caller: Caller, only: SessionKey | None) -> list[Place]:

@@ -4,7 +4,7 @@ import {read, request, sessionPath} from "./api.js";
 import {figure, h, panel, replace, table} from "./dom.js";
 import {hasEnded} from "./phase.js";
 
-function csv(session) {
+function csv(session, results) {
   const quote = (value) => `"${String(value).replaceAll('"', '""')}"`;
   const lines = ["session,workload,figure,value"];
   const walk = (workload, value, path) => {
@@ -14,7 +14,7 @@ function csv(session) {
       lines.push([session.name, workload, path, value].map(quote).join(","));
     }
   };
-  for (const [workload, value] of Object.entries(session.status.results ?? {})) {
+  for (const [workload, value] of Object.entries(results)) {
     if (value !== null && typeof value === "object") walk(workload, value, "");
   }
   return `${lines.join("\r\n")}\r\n`;
@@ -56,9 +56,9 @@ export function filesPanel(current, me) {
     download(name, () => open(name)), figure(size), h("code", {}, (sha256 ?? "").slice(0, 12)),
     name.endsWith(".mp4") ? play(name) : "",
   ];
-  const results = h("div", {class: "buttons"});
-  const element = panel("Files", results, place, screen, fault);
-  let known;
+  const buttons = h("div", {class: "buttons"});
+  const element = panel("Files", buttons, place, screen, fault);
+  let known, latest;
   const load = async () => {
     let items = [];
     try {
@@ -69,17 +69,19 @@ export function filesPanel(current, me) {
     replace(place, items.length ? table("Finished files: they go with the session’s pod",
       [{text: "File"}, {text: "Bytes", number: true}, {text: "SHA-256"}, {text: "Play"}], items.map(row)) : "");
   };
-  const update = () => {
+  // `results`: the newest ones; the status lags behind the pod's own.
+  const update = (results = current.session.status.results) => {
     const {session} = current;
+    latest = results ?? latest;
     const text = (type, make) => async () => new Response(new Blob([make()], {type}));
-    const recordings = session.status.results?.stream?.recording?.files;
-    const marker = `${session.status.phase} ${recordings} ${JSON.stringify(session.status.results ?? null).length}`;
+    const done = [latest?.stream?.recording?.files, latest?.imageOps?.batch?.done];
+    const marker = JSON.stringify([session.status.phase, latest === undefined, done]);
     if (known === marker) return;
     known = marker;
-    replace(results,
-      ...(session.status.results ? [
-        download(`${session.name}.json`, text("application/json", () => JSON.stringify(session.status.results, null, 2))),
-        download(`${session.name}.csv`, text("text/csv", () => csv(session))),
+    replace(buttons,
+      ...(latest ? [
+        download(`${session.name}.json`, text("application/json", () => JSON.stringify(latest, null, 2))),
+        download(`${session.name}.csv`, text("text/csv", () => csv(session, latest))),
       ] : [h("p", {}, hasEnded(session) ? "The session has no results." : "No results yet.")]));
     load();
   };

@@ -77,6 +77,7 @@ export function sessionPage(main, {session, me}) {
   const figures = (found, at) => {
     replace(results, resultsTable(found));
     plot.add(at, found?.circle?.rmsePx, found?.circle?.errorP95Px);
+    files.update(found ?? undefined);
   };
   const update = (next) => {
     current.session = next;
