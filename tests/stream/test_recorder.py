@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
+import av
+import numpy as np
 import pytest
 
 from podstream_core.api import Recording, RecordingCodec, StopReason
@@ -113,6 +115,23 @@ def test_a_pause_of_the_publisher_does_not_slow_the_film_down(tmp_path: Path) ->
     made.close(timeout_s=20)
     (file,) = made.finished
     assert open_video(file.path).fps == pytest.approx(39 / (38 / 20 + 2), rel=0.01)
+
+
+@pytest.mark.parametrize("size", [(64, 48), (65, 49)], ids=["even", "odd"])
+@pytest.mark.parametrize("codec", [RecordingCodec.XVID, RecordingCodec.MJPG])
+def test_colours_are_those_of_the_frames(
+    tmp_path: Path, codec: RecordingCodec, size: tuple[int, int]
+) -> None:
+    made = recorder(tmp_path, Recording(codec=codec), size=size)
+    made.start()
+    frame = np.empty((size[1], size[0], 3), np.uint8)
+    frame[:] = (200, 90, 40)
+    for number in range(5):
+        made.offer(frame, at=number / 10)
+    made.close(timeout_s=20)
+    with av.open(str(made.finished[0].path)) as container:
+        *_, last = container.decode(video=0)
+    assert np.abs(last.to_ndarray(format="bgr24").astype(int) - frame).max() <= 6
 
 
 @pytest.mark.parametrize("codec", list(RecordingCodec))
