@@ -102,6 +102,51 @@ def test_a_session_is_ended_and_an_invalid_one_is_refused_in_the_words_of_the_ap
     assert "spec.circle.fps" in refused.stderr
 
 
+def test_a_recording_is_switched_listed_and_downloaded(tmp_path: Path) -> None:
+    spec = {
+        "stream": {"recording": {"enabled": False, "codec": "H264"}},
+        "access": {"mode": "Public"},
+        "listeners": ["frames"],
+        "resultsIntervalSeconds": 1,
+    }
+    with session(spec, prefix="plug") as made:
+        made.wait_phase("Ready")
+        host, _, port = made.endpoint("TCP").removeprefix("tcp://").rpartition(":")
+        push = [sys.executable, "-m", "podstream_workloads.stream.cli", "push", "--pattern"]
+        publisher = subprocess.Popen(
+            [*push, "--host", host, "--port", port, "--fps", "15", "--quiet"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            made.wait_phase("Connected")
+            for action, wanted in (("start", True), ("stop", False)):
+                done = podstream("record", action, made.name)
+                assert done.returncode == 0, done.stderr
+                kube.until(
+                    lambda wanted=wanted: _recording(made).get("active") is wanted,  # type: ignore[misc]
+                    what=f"recording after {action}",
+                    timeout_s=30,
+                )
+            kube.until(lambda: _recording(made).get("files"), what="a whole file", timeout_s=30)
+            (item,) = json.loads(podstream("record", "list", made.name, "-o", "json").stdout)
+            got = podstream("record", "get", made.name, "-d", str(tmp_path))
+            assert got.returncode == 0, got.stderr
+            assert (tmp_path / item["name"]).stat().st_size == item["bytes"]
+            stopped = podstream("stop", made.name)
+            assert stopped.returncode == 0, stopped.stderr
+            assert made.body["spec"]["stream"]["state"] == "Stopped"
+        finally:
+            publisher.terminate()
+            publisher.wait(timeout=20)
+
+
+def _recording(made: Session) -> dict[str, Any]:
+    stream = (made.status.get("results") or {}).get("stream") or {}
+    found: dict[str, Any] = stream.get("recording") or {}
+    return found
+
+
 def test_doctor_finds_nothing_broken() -> None:
     broken = {check: item for check, item in findings().items() if item["level"] == "broken"}
     assert broken == {}

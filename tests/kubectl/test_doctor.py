@@ -365,6 +365,15 @@ def test_a_port_mapping_that_leads_nowhere_is_told_from_a_router_that_is_down() 
     assert found.check == "tcp at 127.0.0.1:953"
 
 
+def test_a_session_that_is_being_deleted_has_no_stale_token() -> None:
+    """Its Secret may go first."""
+    objects = copy.deepcopy(good())
+    _without(objects, "Secret", "ball-access")
+    session = _of(objects, "StreamSession", "ball")
+    session["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert faults_of(*objects) == []
+
+
 def test_what_may_not_be_read_costs_only_itself() -> None:
     api = FakeApi(*good())
     denied = Forbidden("Error from server (Forbidden): no")

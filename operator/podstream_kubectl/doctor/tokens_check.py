@@ -17,6 +17,7 @@ from podstream_kubectl.sessions import POOLS, SESSIONS
 
 _ENDED: Final = ("Completed", "Failed")
 _ALL: Final = "*"
+_SESSION: Final = "StreamSession"
 _SHOWN_LIMIT: Final = 200
 """Secrets that are read: each is a call."""
 
@@ -38,6 +39,8 @@ def check_tokens(api: Api, installation: Installation) -> Iterator[Finding]:
         try:
             secret = api.get("secret", name, f"-n={meta['namespace']}", cluster_wide=True)
         except NotFound:
+            if _has_gone(api, owner):  # since it was listed, and its Secret with it
+                continue
             problem = f"Secret {name} is missing"
         except Forbidden:
             yield unknown("tokens", f"you may not read Secrets of {meta['namespace']}")
@@ -117,5 +120,19 @@ def _owners(api: Api, installation: Installation) -> Iterator[Body]:
                 continue
             for item in items:
                 status = item.get("status") or {}
-                if status.get("phase") not in _ENDED:
+                if status.get("phase") not in _ENDED and not _is_going(item):
                     yield {**item, "status": status}
+
+
+def _is_going(owner: Body) -> bool:
+    return owner["metadata"].get("deletionTimestamp") is not None
+
+
+def _has_gone(api: Api, owner: Body) -> bool:
+    meta = owner["metadata"]
+    kind = SESSIONS if owner["kind"] == _SESSION else POOLS
+    try:
+        now = api.get(kind, meta["name"], f"-n={meta['namespace']}", cluster_wide=True)
+    except NotFound:
+        return True
+    return now["metadata"]["uid"] != meta["uid"] or _is_going(now)

@@ -32,22 +32,27 @@ function poolRow(pool) {
 }
 
 export function listPage(main, {store, me}) {
+  const filter = h("input", {id: "filter", type: "search", autocomplete: "off", oninput: () => draw()});
   const sessions = h("div", {});
   const pools = h("div", {});
-  replace(main, h("h1", {}, "Sessions"), sessions, pools);
+  replace(main, h("h1", {}, "Sessions"),
+    h("label", {for: "filter"}, "Show those that contain ", filter), sessions, pools);
   document.title = "Sessions · podstream";
   let drawn = 0;
   const draw = () => {
     drawn = 0;
     const focused = document.activeElement?.getAttribute?.("href");
-    const found = [...store.sessions.values()].sort(byName);
-    replace(sessions, panel("Sessions",
-      found.length ? table("Live: changes appear by themselves", SESSION, found.map(sessionRow))
-        : h("p", {}, store.ready ? "There are no sessions." : "Loading …")));
+    const all = [...store.sessions.values()].sort(byName);
+    const wanted = filter.value.trim().toLowerCase();
+    const text = (session) => `${session.namespace}/${session.name} ${phaseOf(session)} ${session.status.workloads} ${session.status.reason}`;
+    const found = all.filter((session) => text(session).toLowerCase().includes(wanted));
+    const none = !store.ready ? "Loading …" : all.length ? "None of them." : "There are no sessions.";
+    replace(sessions, panel(`Sessions (${found.length})`,
+      found.length ? table("Live: changes appear by themselves", SESSION, found.map(sessionRow)) : h("p", {}, none)));
     if (me.kind === "person") {
-      const all = [...store.pools.values()].sort(byName);
+      const known = [...store.pools.values()].sort(byName);
       replace(pools, panel("Pools",
-        all.length ? table("Pods kept warm", POOL, all.map(poolRow)) : h("p", {}, "There are no pools.")));
+        known.length ? table("Pods kept warm", POOL, known.map(poolRow)) : h("p", {}, "There are no pools.")));
     }
     // Drawing anew must not take the keyboard's place away.
     if (focused) main.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
