@@ -100,7 +100,7 @@ async def viewing(protocol: Protocol, viewers: int, count: int) -> dict[str, flo
     reader.start()
     for sock in theirs:
         sock.close()
-    shown = Viewing()
+    shown = Viewing(width * height * 3)
     serving = []
     for sock in ours:
         sock.setblocking(False)

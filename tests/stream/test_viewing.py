@@ -11,7 +11,7 @@ import pytest
 from podstream_core.agentapi import Protocol
 from podstream_core.api import Stream
 from podstream_workloads.agent import Connection, UnsupportedOffer
-from podstream_workloads.stream.viewing import BOUNDARY
+from podstream_workloads.stream.viewing import BOUNDARY, FORMATS
 from podstream_workloads.stream.workload import StreamWorkload
 from stream.test_workload import configured, connect, figures, send
 from stream.videos import steps
@@ -135,3 +135,11 @@ async def test_nobody_gets_the_other_s_part(tmp_path: Path, role: str, protocol:
         connection = Connection(id="c", role=role, protocol=protocol)
         with outer, pytest.raises(UnsupportedOffer):
             await workload.connect_stream(connection, sock=inner)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "wait"), [(640, 480, 8), (1920, 1080, 5), (7680, 4320, 1)]
+)
+def test_large_frames_wait_in_small_numbers(width: int, height: int, wait: int) -> None:
+    assert FORMATS[Protocol.VIEW].box_size(width * height * 3) == wait
+    assert FORMATS[Protocol.MJPEG].box_size(width * height * 3) == 1

@@ -10,7 +10,7 @@ from podstream_core import names
 from podstream_core.agentapi import SessionRef
 from podstream_core.api import LiveStream, Stream, StreamResults, StreamState
 from podstream_workloads.agent.workload import Artefact
-from podstream_workloads.stream.frames import Frame
+from podstream_workloads.stream.frames import CHANNELS, Frame
 from podstream_workloads.stream.recording.recorder import Place, Recorder
 from podstream_workloads.stream.statistics import Statistics
 from podstream_workloads.stream.viewing import Viewing
@@ -43,7 +43,7 @@ class Pipeline:
             on_change: called in any thread when `results` has news that should not wait.
         """
         self.statistics = Statistics()
-        self.viewing = Viewing()
+        self.viewing = Viewing(spec.width * spec.height * CHANNELS)
         self._live = LiveStream(state=StreamState.STOPPED)
         self._recorder = _make_recorder(
             spec, session=session, scratch=scratch, volumes=volumes, on_change=on_change

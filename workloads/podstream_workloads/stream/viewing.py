@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 BOUNDARY: Final = "podstream-frame"
 """Between the parts of an MJPEG stream; the router's answer names it too."""
 _JPEG_QUALITY: Final = 85
+_BOX_BYTES: Final = 32 << 20
+"""Raw frames that wait, at most: all viewers share them, but large ones are large."""
 _SEND_BUFFER_BYTES: Final = 256 * 1024
 """What the kernel holds for a slow viewer on top of its box."""
 
@@ -34,10 +36,14 @@ class Format:
 
     encode: Callable[[Frame], bytes]
     """Makes the bytes of one picture."""
-    box_size: int
-    """Pictures that wait for one viewer."""
+    most: int
+    """Pictures that may wait for one viewer."""
     takes_time: bool
     """Whether they are made in a thread."""
+
+    def box_size(self, frame_bytes: int) -> int:
+        """Pictures that may wait for one viewer, of frames of this size; at least the newest."""
+        return max(min(self.most, _BOX_BYTES // frame_bytes), 1)
 
 
 def encode_part(frame: Frame) -> bytes:
@@ -58,9 +64,9 @@ def encode_raw(frame: Frame) -> bytes:
 
 
 FORMATS: Final = {
-    Protocol.MJPEG: Format(encode_part, box_size=1, takes_time=True),
+    Protocol.MJPEG: Format(encode_part, most=1, takes_time=True),
     # A few frames, so that one who keeps pace misses none although frames come in bursts.
-    Protocol.VIEW: Format(encode_raw, box_size=8, takes_time=False),
+    Protocol.VIEW: Format(encode_raw, most=8, takes_time=False),
 }
 
 
@@ -123,7 +129,9 @@ class _Gallery:
 class Viewing:
     """All viewers of a session. Used on one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, frame_bytes: int) -> None:
+        """Prepare for frames of so many bytes."""
+        self._frame_bytes = frame_bytes
         self._galleries = {protocol: _Gallery(form) for protocol, form in FORMATS.items()}
 
     @property
@@ -144,7 +152,7 @@ class Viewing:
             protocol: one of `FORMATS`.
         """
         gallery = self._galleries[protocol]
-        viewer = _Viewer(FORMATS[protocol].box_size)
+        viewer = _Viewer(FORMATS[protocol].box_size(self._frame_bytes))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         gallery.viewers.add(viewer)
         sending = asyncio.create_task(_send(sock, viewer), name="view")
