@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,7 @@ def test_a_recording_is_switched_listed_and_downloaded(tmp_path: Path) -> None:
                 done = podstream("record", action, made.name)
                 assert done.returncode == 0, done.stderr
                 kube.until(
-                    lambda wanted=wanted: _recording(made).get("active") is wanted,  # type: ignore[misc]
+                    partial(_has_switched, made, wanted),
                     what=f"recording after {action}",
                     timeout_s=30,
                 )
@@ -139,6 +140,10 @@ def test_a_recording_is_switched_listed_and_downloaded(tmp_path: Path) -> None:
         finally:
             publisher.terminate()
             publisher.wait(timeout=20)
+
+
+def _has_switched(made: Session, wanted: bool) -> bool:
+    return _recording(made).get("active") is wanted
 
 
 def _recording(made: Session) -> dict[str, Any]:

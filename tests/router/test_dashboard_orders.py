@@ -226,11 +226,23 @@ async def test_events_are_those_of_this_session(
 ) -> None:
     ball = add(router)
     items = [
-        {"reason": "Late", "eventTime": "2026-01-02T00:00:00Z", "regarding": {"uid": ball.uid}},
-        {"reason": "Other", "eventTime": "2026-01-01T00:00:00Z", "regarding": {"uid": "before"}},
-        {"reason": "Early", "eventTime": "2026-01-01T00:00:00Z", "regarding": {"uid": ball.uid}},
+        {
+            "reason": "Late",
+            "eventTime": "2026-01-02T00:00:00Z",
+            "involvedObject": {"uid": ball.uid},
+        },
+        {
+            "reason": "Other",
+            "eventTime": "2026-01-01T00:00:00Z",
+            "involvedObject": {"uid": "before"},
+        },
+        {
+            "reason": "Early",
+            "eventTime": "2026-01-01T00:00:00Z",
+            "involvedObject": {"uid": ball.uid},
+        },
     ]
-    answering(router, {"GET /apis/events.k8s.io/v1/namespaces/lab/events": {"items": items}})
+    answering(router, {"GET /api/v1/namespaces/lab/events": {"items": items}})
     path = "/api/v1/sessions/lab/ball/kubernetes-events"
     status, answer = await ask(router, http, path, headers=as_person())
     assert [item["reason"] for item in answer["items"]] == ["Early", "Late"]
