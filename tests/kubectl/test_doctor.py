@@ -285,6 +285,25 @@ def broken_key(objects: list[Any]) -> None:
     data["assignment.pem"] = base64.b64encode(b"nothing").decode()
 
 
+def pool_in_trouble(objects: list[Any]) -> None:
+    condition = {"type": "Ready", "status": "False", "reason": "ImagePullBackOff", "message": "no"}
+    objects.append(
+        {
+            "kind": "StreamPool",
+            "metadata": {"name": "media", "namespace": "lab", "uid": "uid-media"},
+            "spec": {},
+            "status": {"conditions": [condition]},
+        }
+    )
+
+
+def failures(objects: list[Any]) -> None:
+    objects += [
+        session_body(f"lost-{number}", phase="Failed", reason="PodLost") for number in range(3)
+    ]
+    objects.append(session_body("crashed", phase="Failed", reason="WorkloadCrashed"))
+
+
 def no_binding(objects: list[Any]) -> None:
     _without(objects, "RoleBinding", "podstream-router")
 
@@ -324,6 +343,11 @@ def lesser_role(objects: list[Any]) -> None:
         pytest.param(
             no_secret, "token of lab/ball", "is missing", "makes it anew", id="no secret"
         ),
+        pytest.param(
+            pool_in_trouble, "pool lab/media", "not Ready: ImagePullBackOff: no", "describe",
+            id="pool in trouble",
+        ),
+        pytest.param(failures, "sessions in lab", "3 failed with PodLost", "logs", id="failures"),
         pytest.param(no_keys, "Secret podstream-keys", "missing", "helm upgrade", id="no keys"),
         pytest.param(
             broken_key, "Secret podstream-keys", "assignment.pem is no key", "openssl",

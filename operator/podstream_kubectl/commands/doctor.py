@@ -11,6 +11,7 @@ from podstream_kubectl.doctor import Finding, Level, Network, Probes, find_insta
 from podstream_kubectl.doctor.api_check import check_crds
 from podstream_kubectl.doctor.findings import unknown
 from podstream_kubectl.doctor.parts_check import check_keys, check_parts, check_versions
+from podstream_kubectl.doctor.pools_check import check_pools
 from podstream_kubectl.doctor.reach_check import check_reach
 from podstream_kubectl.doctor.rights_check import check_rights
 from podstream_kubectl.doctor.tokens_check import check_tokens
@@ -55,6 +56,7 @@ def examine(api: Api, *, probes: Probes) -> Iterator[Finding]:
         "keys": lambda: check_keys(api, installation),
         "RBAC": lambda: check_rights(api, installation),
         "reach": lambda: check_reach(api, installation, probes=probes),
+        "pools": lambda: check_pools(api, installation),
         "tokens": lambda: check_tokens(api, installation),
     }
     for name, check in checks.items():
