@@ -197,13 +197,17 @@ def _start_players(stage: Stage, *, nodes: int) -> None:
     stage.cluster.apply(*(_node(index) for index in range(nodes)))
     for daemon in (kwok, farm):
         stage.start(daemon)
-    words = ("wait", "node", "--all", "--for=condition=Ready", "--timeout=2s")
     wait_until(
-        lambda: stage.cluster.kubectl.succeeds(*words),
+        lambda: all(map(_is_ready, stage.cluster.kubectl.list("nodes"))),
         what="the simulated nodes",
         timeout_s=60,
         alive=lambda: processes.check_alive([kwok, farm]),
     )
+
+
+def _is_ready(node: dict[str, Any]) -> bool:
+    conditions = node["status"].get("conditions", [])
+    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
 
 
 def _node(index: int) -> dict[str, Any]:
