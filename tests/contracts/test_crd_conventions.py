@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
-from contracts.crds import KINDS, load_crd, schema_of, session_schema, version_of, walk
+from contracts.crds import KINDS, ROOT, load_crd, schema_of, session_schema, version_of, walk
 from podstream_core.api import LiveSpec, LiveStream, SessionSpec
 
 LIVE = {
@@ -253,3 +254,16 @@ def test_pools_can_be_scaled() -> None:
 def test_crd_fits_client_side_apply(kind: str) -> None:
     """kubectl apply keeps the object in an annotation of at most 256 KiB."""
     assert len(json.dumps(load_crd(KINDS[kind]))) < 128 * 1024
+
+
+@every_kind
+def test_words_that_yaml_1_1_takes_for_booleans_are_quoted(kind: str) -> None:
+    """Python reads `y` as a word, kubectl and Helm as true: the API server then refuses the CRD."""
+    plain = [
+        text.value
+        for text in yaml.scan((ROOT / f"crds/{KINDS[kind]}.yaml").read_text())
+        if isinstance(text, yaml.ScalarToken)
+        and text.plain
+        and text.value.lower() in ("y", "n", "yes", "no", "on", "off")
+    ]
+    assert plain == []
