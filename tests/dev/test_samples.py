@@ -164,6 +164,10 @@ def test_a_sample_runs_to_its_result(sample: Path, tmp_path: Path) -> None:
     with _running(sample, tmp_path, *flags) as run:
         if "circle" in spec:
             report = _play_circle(run, spec, tmp_path)
+        elif "source" in (spec.get("stream") or {}):
+            report = run.report()
+            drawn = spec["stream"]["source"]["frames"]
+            assert report["results"]["stream"]["recording"]["frames"] == drawn
         elif "stream" in spec:
             report = _push_frames(run)
         elif is_batch:
