@@ -21,6 +21,9 @@ _COARSE_RADIUS = 64
 """A bigger ball is looked for on coarser cells."""
 _EDGE_W = 2.2
 _MAX_TRIES = 4
+_PREDICTED_W = 1.2
+_PREDICTED_REACH = 3.0
+"""Pixels between prediction and ball up to which the fit cannot have found anything else."""
 
 
 class _Track(NamedTuple):
@@ -98,25 +101,35 @@ class DiscTracker:
         ticks = _ticks(track.pts, pts)
         dx, dy = (0.0, 0.0) if track.speed is None else track.speed
         dx, dy = dx * ticks, dy * ticks
+        place = (track.ball.x + dx, track.ball.y + dy)
+        if track.speed is not None:
+            # Where it flies straight nothing has to be searched; a bounce fails and is searched.
+            w = min(max(track.ball.w, _PREDICTED_W), 0.45 * track.ball.r)
+            ball = self._fit(planes, Start(*place, track.ball.r, w, False), track.ball)
+            if ball is not None and math.dist(place, ball[:2]) <= _PREDICTED_REACH:
+                return ball
         reach = track.ball.r + _MARGIN + _SPEED_ROOM * math.hypot(dx, dy)
         if track.speed is None:
             reach += _FIRST_MARGIN
-        place = (track.ball.x + dx, track.ball.y + dy)
         window = _window(planes, track.ball, place, reach)
         if window is None:
             return None
         for start in self._starts(planes, track.ball, place, window):
-            ball = fit_ball(
-                self._backend,
-                planes,
-                start,
-                limits=self._limits,
-                sigmas=self._sigmas,
-                is_acquiring=False,
-            )
-            if ball is not None and _is_same(ball, track.ball):
+            ball = self._fit(planes, start, track.ball)
+            if ball is not None:
                 return ball
         return None
+
+    def _fit(self, planes: Sequence[Plane], start: Start, last: Ball) -> Ball | None:
+        ball = fit_ball(
+            self._backend,
+            planes,
+            start,
+            limits=self._limits,
+            sigmas=self._sigmas,
+            is_acquiring=False,
+        )
+        return ball if ball is not None and _is_same(ball, last) else None
 
     def _starts(
         self, planes: Sequence[Plane], last: Ball, place: tuple[float, float], window: _Window

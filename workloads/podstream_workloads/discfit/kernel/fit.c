@@ -74,7 +74,7 @@ static int first_levels(const ring_t *ring, disc_t *disc)
     double in = 0, out = 0;
     int n_in = 0, n_out = 0;
     for (int i = 0; i < ring->count; i++) {
-        double d = hypot(ring->dx[i], ring->dy[i]);
+        double d = sqrt((double)ring->dx[i] * ring->dx[i] + (double)ring->dy[i] * ring->dy[i]);
         if (d < disc->r - 0.7 * disc->w)
             in += ring->value[i], n_in++;
         else if (d > disc->r + 0.7 * disc->w)
