@@ -8,7 +8,6 @@ two-dimensional; bitrate as it came out. Only ratios within one run mean anythin
 """
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from fractions import Fraction
@@ -21,6 +20,7 @@ from aiortc.codecs.h264 import h264_depayload
 from aiortc.codecs.vpx import Vp8Encoder as StockVp8
 from aiortc.codecs.vpx import vp8_depayload
 
+from bench.kept import keep
 from fakes.balls import Scene, errors, path, render
 from podstream_workloads.discfit.tracker import DiscTracker
 from podstream_workloads.media.encoders.h264 import H264Encoder
@@ -89,7 +89,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--frames", type=int, default=90)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="keep the figures under results/")
     parser.add_argument("--scene", choices=tuple(SCENES), action="append")
     arguments = parser.parse_args()
     results = {}
@@ -97,8 +97,6 @@ def main() -> None:
         for codec in ("VP8", "H264"):
             rows = measure(SCENES[name], codec, arguments.frames)
             results[f"{name}, {codec}"] = rows
-            if arguments.json:
-                continue
             base = rows[STOCK]
             print(f"\n{name}, {codec}, 1 Mbit/s asked", flush=True)
             for kind, row in rows.items():
@@ -109,7 +107,7 @@ def main() -> None:
                     flush=True,
                 )
     if arguments.json:
-        print(json.dumps(results))
+        keep(__file__, results)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ estimate or an error above 10 px. Only ratios within one run mean anything.
 """
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ import cv2
 import numpy as np
 from av import VideoFrame
 
+from bench.kept import keep
 from fakes.balls import Finder, Scene, errors, path, render
 from podstream_workloads.circle.estimators import (
     BallEstimator,
@@ -177,7 +177,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--frames", type=int, default=200)
     parser.add_argument("--scenes", action="store_true", help="accuracy over more scenes as well")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="keep the figures under results/")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     results = {
@@ -188,9 +188,6 @@ def main() -> None:
         for name, scene in SCENES.items():
             for codec in ("raw", "VP8", "H264"):
                 results[f"{name}, {codec}"] = measure(scene, codec, 60, with_numpy=False)
-    if arguments.json:
-        print(json.dumps(results))
-        return
     for title, rows in results.items():
         print(f"\n{title} (stock aiortc encoder options)")
         for name, row in rows.items():
@@ -198,6 +195,9 @@ def main() -> None:
                 f"  {name:34} {row['cpu_ms']:9.3f} ms {row['times_cheaper']:7.1f} x cheaper"
                 f"  rmse {row['rmse_px']:8.4f} px  missed {row['missed']}/{row['frames']}"
             )
+
+    if arguments.json:
+        keep(__file__, results)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--codec", choices=("VP8", "H264"), action="append")
     parser.add_argument("--size", choices=tuple(SIZES), action="append")
     parser.add_argument("--quality", choices=("Accuracy", "Balanced", "Speed"), default="Balanced")
-    parser.add_argument("--json", action="store_true", help="print JSON, keep it under results/")
+    parser.add_argument("--json", action="store_true", help="keep the figures under results/")
     given = parser.parse_args()
     results = {}
     for size in given.size or SIZES:
@@ -59,10 +59,9 @@ def main() -> None:
                 }
                 title = f"{size} at 30, {codec}" + ("" if estimates else ", without estimators")
                 results[title] = {kind: item.to_json() for kind, item in found.items()}
-                if not given.json:
-                    print(f"\n{title}", flush=True)
-                    for kind in KINDS:
-                        print(line(kind, found[kind], found["stock"]), flush=True)
+                print(f"\n{title}", flush=True)
+                for kind in KINDS:
+                    print(line(kind, found[kind], found["stock"]), flush=True)
     if given.json:
         keep(__file__, results)
 

@@ -32,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--quality", choices=("Accuracy", "Balanced", "Speed"), default="Speed")
-    parser.add_argument("--json", action="store_true", help="print JSON, keep it under results/")
+    parser.add_argument("--json", action="store_true", help="keep the figures under results/")
     given = parser.parse_args()
     results = {}
     for title, (width, height, fps) in ASKED.items():
@@ -51,10 +51,9 @@ def main() -> None:
             for kind in KINDS
         }
         results[title] = {kind: item.to_json() for kind, item in found.items()}
-        if not given.json:
-            print(f"\n{title}, H264 {given.quality}", flush=True)
-            for kind in KINDS:
-                print(line(kind, found[kind], found["stock"]), flush=True)
+        print(f"\n{title}, H264 {given.quality}", flush=True)
+        for kind in KINDS:
+            print(line(kind, found[kind], found["stock"]), flush=True)
     if given.json:
         keep(__file__, results)
 

@@ -36,12 +36,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--codec", choices=("VP8", "H264"), default="VP8")
-    parser.add_argument("--json", action="store_true", help="print JSON, keep it under results/")
+    parser.add_argument("--json", action="store_true", help="keep the figures under results/")
     given = parser.parse_args()
     results = {}
     for title, (loss, job_s) in TROUBLES.items():
-        if not given.json:
-            print(f"\n{title}", flush=True)
+        print(f"\n{title}", flush=True)
         for kind in KINDS:
             found = measure(
                 Run(
@@ -56,8 +55,7 @@ def main() -> None:
                 )
             )
             results[f"{title}, {kind}"] = found.to_json()
-            if not given.json:
-                print(line(kind, found), flush=True)
+            print(line(kind, found), flush=True)
     if given.json:
         keep(__file__, results)
 

@@ -11,7 +11,6 @@ asyncio. Only ratios between lines of one run mean anything: the machine is shar
 
 import argparse
 import asyncio
-import json
 import multiprocessing
 import resource
 import socket
@@ -26,6 +25,7 @@ from typing import Any, cast
 import uvloop
 from aioice import stun
 
+from bench.kept import keep
 from podstream_core.ports import MEDIA_PORT_FIRST
 from podstream_core.ufrag import make_ufrag
 from podstream_router.flows import FlowLimits
@@ -238,15 +238,14 @@ def main() -> None:
         Line(kind, round(rate), round(1e6 / rate, 2), round(share, 2), round(rate / base, 2))
         for kind, (rate, share) in best.items()
     ]
-    if options.json:
-        print(json.dumps([asdict(line) for line in lines]))
-        return
     for line in lines:
         print(
             f"{line.relay:<18}{line.packets_per_core_second:>9} packets/s/core"
             f"{line.cpu_us_per_packet:>7.2f} us/packet  at {line.cpu_share:.0%} of a core"
             f"  {line.ratio:.2f}x"
         )
+    if options.json:
+        keep(__file__, [asdict(line) for line in lines])
 
 
 if __name__ == "__main__":

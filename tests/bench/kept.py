@@ -10,13 +10,12 @@ RESULTS: Final = Path(__file__).parent / "results"
 
 
 def keep(bench: str, results: Any) -> None:
-    """Print results as JSON, and write them with what they were made on.
+    """Write results with what they were made on, and say where.
 
     Args:
         bench: file of the benchmark, whose name the results get.
         results: what JSON can hold.
     """
-    print(json.dumps(results))
     body = {
         "bench": Path(bench).name,
         "machine": {
@@ -28,4 +27,5 @@ def keep(bench: str, results: Any) -> None:
     }
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{Path(bench).stem}.json"
-    path.write_text(json.dumps(body, indent=2, sort_keys=True) + "\n")
+    path.write_text(json.dumps(body, indent=1, sort_keys=True) + "\n")
+    print(f"kept in {path}")
