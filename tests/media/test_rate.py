@@ -39,15 +39,23 @@ def test_a_slow_encoder_lowers_the_rate() -> None:
     assert path.rate.fps == pytest.approx(20)
 
 
-def test_the_rate_comes_back_by_a_tenth_every_three_seconds() -> None:
+def test_a_client_that_got_faster_is_sent_a_quarter_more_every_second() -> None:
     path = Path()
     path.run(2, looking=0.1)
-    path.run(3, looking=0.001)
+    path.run(1.5, looking=0.001)
     slow = path.rate.fps
-    assert slow < 8.5
-    path.run(6.5, looking=0.001)
-    assert path.rate.fps == pytest.approx(slow * 1.21, rel=0.01)
-    path.run(60, looking=0.001)
+    assert slow < 11
+    path.run(2, looking=0.001)
+    assert slow * 1.2 < path.rate.fps < slow * 2
+    path.run(10, looking=0.001)
+    assert path.rate.fps == 30
+
+
+def test_a_sender_that_got_faster_sends_all_within_a_second() -> None:
+    path = Path()
+    path.run(3, sending=0.3)
+    assert path.rate.fps == pytest.approx(3)
+    path.run(2, sending=0.001)
     assert path.rate.fps == 30
 
 
