@@ -120,7 +120,7 @@ async def play(
             )
             play_task = asyncio.create_task(player.play(connect_timeout_s=5))
             try:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(90):
                     await context.finished.wait()
                 await workload.drain()
                 assert await play_task is True
