@@ -165,7 +165,7 @@ def haproxy(*, splice: bool = False, folder: Path | None = None) -> Iterator[int
 
 def connect(port: int, *, tls: bool) -> socket.socket:
     """A connection to the proxy or the sink, as soon as it listens."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         try:
             sock = socket.create_connection((HOST, port), timeout=10)
