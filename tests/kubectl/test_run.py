@@ -38,7 +38,7 @@ def test_run_says_each_phase_and_ends_with_the_table() -> None:
         "Pending",
         "Starting, pod ball-x warm",
         "Connected, pod ball-x warm",
-        "Completed, Completed",
+        "Completed",
     ]
     lines = [line.split() for line in out.splitlines()]
     assert lines[0] == ["SESSION", "WORKLOAD", "FIGURE", "VALUE", "UNIT"]

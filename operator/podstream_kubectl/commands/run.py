@@ -82,7 +82,8 @@ def step_of(session: Session) -> str:
     """Phase and what goes with it."""
     match session.phase:
         case "Failed" | "Completed":
-            details = ": ".join(item for item in (session.reason, session.message) if item)
+            reason = "" if session.reason == session.phase else session.reason
+            details = ": ".join(item for item in (reason, session.message) if item)
         case "Ready":
             details = _how_to_connect(session)
         case "Starting" | "Connected":
