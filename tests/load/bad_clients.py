@@ -1,6 +1,7 @@
 """Clients that mean no good, or know no better: what a port in the open meets every minute."""
 
 import asyncio
+import io
 import secrets
 import socket
 from collections import Counter
@@ -56,7 +57,7 @@ class BadClients:
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         url = f"{self.router_url}/{path}/whep"
-        async with self.http.post(url, data=body, headers=headers) as reply:
+        async with self.http.post(url, data=io.BytesIO(body), headers=headers) as reply:
             await reply.read()
             assert reply.status >= 400, f"{target} was answered {reply.status}"
             return str(reply.status)

@@ -72,17 +72,14 @@ async def test_everything_at_once(capsys: pytest.CaptureFixture[str]) -> None:
             metering(main_pid("operator"), interval_s=5.0) as operator,
         ):
             begun = time.monotonic()
-            disturbing = [
-                asyncio.create_task(bad.run(pause_s=0.5), name="bad clients"),
-                asyncio.create_task(kill_pods(ground, pool, tally), name="kills"),
-            ]
-            try:
+            async with asyncio.TaskGroup() as group:  # ends at once where a disturber breaks
+                disturbing = [
+                    group.create_task(bad.run(pause_s=0.5), name="bad clients"),
+                    group.create_task(kill_pods(ground, pool, tally), name="kills"),
+                ]
                 await dial(ground, pool, tally, until=begun + MINUTES * 60)
-            finally:
                 for task in disturbing:
                     task.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await task
             for name in tally.served:
                 await ground.sessions.wait_for(name, DELETED, timeout_s=TIMEOUT_S)
             await pool.filled(WARM)
