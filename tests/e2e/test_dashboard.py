@@ -16,6 +16,8 @@ from e2e.devtools import Browser, browsing
 from e2e.sessions import Session, circle, session
 from podstream_dev import clients
 
+pytestmark = pytest.mark.long  # drives a browser for most of a minute: make test-long
+
 PICTURES = os.environ.get("PODSTREAM_PICTURES", "")
 """Folder in which pictures of the pages are kept, for the docs."""
 _BRIGHT = """(() => {

@@ -19,6 +19,8 @@ from e2e import kube
 from e2e.sessions import Session, circle, session
 from podstream_core.tokens import CLIENT_AUDIENCE, SigningKey, TokenType
 
+pytestmark = pytest.mark.long  # a whole sample, and the router's Service is changed: make test-long
+
 SAMPLE = Path(__file__).parents[2] / "crds/samples/circle.yaml"
 _BIN = str(Path(sys.executable).parent)
 
