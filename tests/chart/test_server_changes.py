@@ -149,7 +149,8 @@ def test_columns_show_the_status(namespace: str, stored: str) -> None:
         f"--patch={json.dumps({'status': status})}",
     )
     assert written.accepted, written.text
-    header, row = kubectl("get", "strs", f"--namespace={namespace}").text.splitlines()
+    shown = kubectl("get", "strs", stored, f"--namespace={namespace}")
+    header, row = shown.text.splitlines()
     assert header.split() == ["NAME", "PHASE", "WORKLOADS", "POD", "RMSE", "FPS", "AGE"]
     assert row.split()[:-1] == ["stored", "Completed", "circle", "stored-0badcafe", "0.0123", "30"]
     wide = kubectl("get", "podstream", f"--namespace={namespace}", "-o", "wide").text
