@@ -60,6 +60,7 @@ def test_rendered_kinds_were_all_submitted() -> None:
     kinds = {manifest["kind"] for manifest in render("everything")}
     assert kinds - {"ServiceMonitor", "PodMonitor", "PrometheusRule"} == {
         "ClusterRole",
+        "ClusterRoleBinding",
         "ConfigMap",
         "Deployment",
         "NetworkPolicy",

@@ -27,6 +27,8 @@ _WINDOW_BYTES: Final = 1 << 20
 be sent again. Without a bound all buffers between here and the pod would fill, several MiB."""
 _KEPT_CHUNK_BYTES: Final = _WINDOW_BYTES // 4
 _ASK_AGAIN_S: Final = 0.002
+_BEGIN_TIMEOUT_S: Final = 10.0
+"""For an upload to begin at the server, once its first chunks are sent."""
 _RESULT_SUFFIX: Final = ".result"
 
 
@@ -200,10 +202,22 @@ class _Kept:
             raise
 
     def _wait_for_more(self, safe: int) -> int:
-        """How much the server has, once that is more than is known. Raises grpc.RpcError."""
+        """How much the server has, once that is more than is known.
+
+        What was sent may be on its way before the upload begins there: then there is no object yet.
+
+        Raises:
+            grpc.RpcError: the server does not answer, or knows of no upload for too long.
+        """
         request = pb.GetObjectRequest(name=self._name)
+        until = time.monotonic() + _BEGIN_TIMEOUT_S
         while True:
-            committed: int = self._caller.images("GetObject", request, pb.Object).committed_size
+            try:
+                committed: int = self._caller.images("GetObject", request, pb.Object).committed_size
+            except grpc.RpcError as error:
+                if not _is_missing(error) or safe or time.monotonic() > until:
+                    raise
+                committed = 0
             if committed > safe:
                 return committed
             time.sleep(_ASK_AGAIN_S)
@@ -239,7 +253,7 @@ class _Kept:
         try:
             found: Any = self._caller.images("GetObject", pb.GetObjectRequest(name=name), pb.Object)
         except grpc.RpcError as error:
-            if code_of(error) is grpc.StatusCode.NOT_FOUND and _is_of_service(error):
+            if _is_missing(error):
                 return None
             raise
         return found if isinstance(found, pb.Object) else None
@@ -261,10 +275,11 @@ def _is_passing(error: grpc.RpcError) -> bool:
     return code_of(error) in _PASSING or str(details).startswith(_TAKEN)
 
 
-def _is_of_service(error: grpc.RpcError) -> bool:
-    """Whether the session has answered, not the router for a session that it does not know."""
+def _is_missing(error: grpc.RpcError) -> bool:
+    """Whether the session has no such object: it has answered, not the router for lack of it."""
     details: Any = getattr(error, "details", lambda: "")()
-    return str(details).startswith("there is no object")
+    is_its_answer = str(details).startswith("there is no object")
+    return code_of(error) is grpc.StatusCode.NOT_FOUND and is_its_answer
 
 
 def _input(options: ClientOptions) -> pb.Input:
