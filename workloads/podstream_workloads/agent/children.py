@@ -169,6 +169,10 @@ class Child:
                     on_event(msgspec.json.decode(line, type=Event))
         except (aiohttp.ClientError, OSError):
             logger.debug("events of %s ended", self.name)
+        except RuntimeError:
+            # What aiohttp raises where `stop` has closed the connection between two reads.
+            if not self.is_stopping:
+                raise
         except (msgspec.MsgspecError, ValueError):
             # Without events the agent is blind to this workload: end it, which is then reported.
             logger.exception("workload %s sent an event that cannot be read", self.name)
