@@ -138,6 +138,14 @@ async def test_older_change_does_not_undo_a_newer_one(streaming: AgentProcess) -
     assert figures(await put(streaming, generation=6)).state is StreamState.RUNNING
 
 
+async def test_newer_change_counts_also_where_it_changes_nothing(
+    streaming: AgentProcess,
+) -> None:
+    await put(streaming, generation=5)
+    answer = await put(streaming, generation=4, state="Stopped")
+    assert answer.json["live"]["stream"]["state"] == "Running", answer.text
+
+
 async def test_change_of_another_session_is_refused(streaming: AgentProcess) -> None:
     body = {"assignmentId": "other", "generation": 1, "live": {}}
     answer = await streaming.call("PUT", "/spec", token=control_token(), json_body=body)

@@ -20,7 +20,7 @@ ALPN: Final = "h2"
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2; HTTP/2 forbids the others (RFC 9113, appendix A)."""
 
-_Stamp = tuple[tuple[int, int, int], ...]
+_Stamp = tuple[tuple[int, ...], ...]
 
 
 class Certificate:
@@ -49,20 +49,22 @@ class Certificate:
 
     def context(self) -> ssl.SSLContext:
         """For the next handshake; the last good certificate where a new one cannot be used."""
+        stamp = self._look()
+        if stamp == self._stamp:
+            return self._context
+        # Before the files are read: what cannot be used is said once, not at each handshake.
+        self._stamp = stamp
         try:
-            stamp = self._look()
-            if stamp != self._stamp:
-                self._stamp = stamp
-                self._context = self._load()
-                logger.info("TLS certificate read anew", extra={"folder": str(self._folder)})
+            self._context = self._load()
         except (OSError, ValueError) as error:
-            # Said once per change: the stamp is taken before the files are read.
             logger.warning("new TLS certificate cannot be used", extra={"cause": str(error)})
+        else:
+            logger.info("TLS certificate read anew", extra={"folder": str(self._folder)})
         return self._context
 
     def _look(self) -> _Stamp:
-        found = [(self._folder / name).stat() for name in (CERTIFICATE_FILE, KEY_FILE)]
-        return tuple((item.st_ino, item.st_mtime_ns, item.st_size) for item in found)
+        """Tells one state of the files from another; that one is missing is a state, too."""
+        return tuple(_stamp_of(self._folder / name) for name in (CERTIFICATE_FILE, KEY_FILE))
 
     def _load(self) -> ssl.SSLContext:
         """A server's context.
@@ -79,6 +81,14 @@ class Certificate:
             self._folder / CERTIFICATE_FILE, self._folder / KEY_FILE, password=_no_password
         )
         return context
+
+
+def _stamp_of(path: Path) -> tuple[int, ...]:
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _no_password() -> str:

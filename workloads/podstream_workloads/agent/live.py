@@ -43,7 +43,10 @@ class LiveMembers:
             assignment = self._assignment
             if assignment is None or assignment.assignment_id != change.assignment_id:
                 raise Refusal(409, "AlreadyAssigned", "this pod does not work for that session")
-            if change.generation < self._generation or change.live == self.current:
+            if change.generation < self._generation:
+                return
+            if change.live == self.current:
+                self._generation = change.generation
                 return
             names = assignment.spec.workloads
             if not self._supervisor.are_configured(names):
