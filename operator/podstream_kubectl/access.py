@@ -1,21 +1,20 @@
 """A session's address outside the cluster and its token, and what can be read there."""
 
-import base64
-import binascii
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from typing import Final
 
+from podstream_kubectl.encoding import decoded
 from podstream_kubectl.errors import Refused, Unreachable
+from podstream_kubectl.installation import find_installation
 from podstream_kubectl.kubectl import Api
 from podstream_kubectl.sessions import Session
 
 READ_TIMEOUT_S: Final = 30.0
 END_TIMEOUT_S: Final = 5.0
 _CHUNK: Final = 1 << 20
-_OPERATOR: Final = "app.kubernetes.io/name=podstream,app.kubernetes.io/component=operator"
 
 
 def token_of(api: Api, session: Session) -> str | None:
@@ -26,34 +25,33 @@ def token_of(api: Api, session: Session) -> str | None:
     """
     if not session.secret:
         return None
-    data = api.get("secret", session.secret).get("data") or {}
+    secret = api.get("secret", session.secret)
     try:
-        return base64.b64decode(data["token"], validate=True).decode()
-    except (KeyError, binascii.Error, UnicodeDecodeError) as error:
+        return decoded(secret, "token").decode()
+    except ValueError as error:
         raise Refused(
             f"Secret {session.secret} holds no token; kubectl podstream doctor"
         ) from error
 
 
-def router_url(api: Api, session: Session | None = None) -> str:
-    """Base URL of the router for clients outside the cluster.
+def router_url(api: Api, session: Session | None = None, *, given: str | None = None) -> str:
+    """Base URL of the router for clients outside the cluster, without a slash at its end.
 
-    From the session's own endpoint, else from the operator's settings.
+    What was given with --url, else from the session's own endpoint, else from the operator's
+    settings.
 
     Raises:
-        Refused: neither says it.
+        Refused: none says it.
     """
+    if given:
+        return given.rstrip("/")
     endpoint = session.http_endpoint if session is not None else ""
     if endpoint:
         parts = urllib.parse.urlsplit(endpoint)
         prefix = parts.path.partition("/s/")[0]
         return f"{parts.scheme}://{parts.netloc}{prefix}"
-    found = api.get("deployments", "--all-namespaces", f"--selector={_OPERATOR}", cluster_wide=True)
-    for deployment in found["items"]:
-        for container in deployment["spec"]["template"]["spec"]["containers"]:
-            for variable in container.get("env") or []:
-                if variable.get("name") == "PODSTREAM_EXTERNAL_URL" and variable.get("value"):
-                    return str(variable["value"]).rstrip("/")
+    if url := find_installation(api).external_url:
+        return url.rstrip("/")
     raise Refused(
         "the router's address is not known: give it with --url, or set the chart's externalUrl"
     )
@@ -66,7 +64,7 @@ def end_by_router(api: Api, session: Session, *, url: str | None = None) -> str:
     """
     try:
         token = token_of(api, session)
-        base = url or router_url(api, session)
+        base = router_url(api, session, given=url)
     except Refused as error:
         return str(error)
     if token is None:

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from podstream_kubectl.sessions import WORKLOADS, Session
+from podstream_core.api.session import WORKLOADS
+from podstream_kubectl.sessions import Session
 
 _UNITS: Final = (
     ("Px", "px"),
@@ -16,7 +17,14 @@ _UNITS: Final = (
     ("Kbps", "kbit/s"),
     ("Bytes", "B"),
 )
-_WHOLE: Final = {"fps": "1/s", "seconds": "s", "milliseconds": "ms", "size": "B", "pixels": "px"}
+_WHOLE: Final = {
+    "fps": "1/s",
+    "seconds": "s",
+    "milliseconds": "ms",
+    "size": "B",
+    "bytes": "B",
+    "pixels": "px",
+}
 _BYTES: Final = re.compile(r"^bytes[A-Z]")
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
+from podstream_core.api.session import WORKLOADS
 from podstream_kubectl.errors import ExitCode, UsageError
 from podstream_kubectl.kubectl import Api, Body
 
 SESSIONS: Final = "streamsessions.podstream.dev"
 POOLS: Final = "streampools.podstream.dev"
-WORKLOADS: Final = ("circle", "stream", "imageOps", "tracking")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +129,14 @@ class Session:
         return None
 
 
-def list_sessions(api: Api, *, everywhere: bool = False, selector: str = "") -> list[Session]:
+def list_sessions(api: Api, *, everywhere: bool = False) -> list[Session]:
     """All sessions of the namespace, or of all namespaces, the oldest first.
 
     Raises:
         PluginError: they cannot be read.
     """
     scope = ["--all-namespaces"] if everywhere else []
-    chosen = [f"--selector={selector}"] if selector else []
-    items = api.get(SESSIONS, *scope, *chosen, cluster_wide=everywhere)["items"]
+    items = api.get(SESSIONS, *scope, cluster_wide=everywhere)["items"]
     return sorted((Session(item) for item in items), key=lambda item: (item.created, item.name))
 
 

@@ -203,11 +203,24 @@ def test_recordings_are_listed_and_downloaded_with_their_checksum(tmp_path: Path
 
 def test_a_damaged_recording_is_not_kept(tmp_path: Path) -> None:
     api = FakeApi(recorded("a.avi", content=b"what was recorded"))
+    (tmp_path / "a.avi").write_bytes(b"what was recorded")
     with file_server(b"something else") as (url, _):
         code, _, err = invoke(api, "record", "get", "camera", "-d", str(tmp_path), "--url", url)
     assert code is ExitCode.REFUSED
     assert "came damaged" in err
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.avi"]
+    assert (tmp_path / "a.avi").read_bytes() == b"what was recorded", "the good one stays"
+
+
+def test_an_address_may_end_with_a_slash(tmp_path: Path) -> None:
+    content = b"what was recorded"
+    with file_server(content) as (url, asked):
+        flags = ("-d", str(tmp_path), "--url", f"{url}/")
+        code, _, err = invoke(
+            FakeApi(recorded("a.avi", content=content)), "record", "get", "camera", *flags
+        )
+    assert code is ExitCode.OK, err
+    assert asked == [("/s/lab/camera/results/stream-a.avi", None)]
 
 
 def test_a_recordings_name_cannot_leave_the_folder(tmp_path: Path) -> None:

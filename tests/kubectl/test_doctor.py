@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives import serialization
 from contracts.crds import ROOT
 from kubectl.fake_api import FakeApi, session_body
 from podstream_core.tokens import CLIENT_AUDIENCE, SigningKey, TokenType
+from podstream_kubectl.access import router_url
 from podstream_kubectl.commands.doctor import examine
 from podstream_kubectl.doctor import Finding, Installation, Level
-from podstream_kubectl.doctor.parts_check import check_versions
+from podstream_kubectl.doctor.parts_check import check_parts, check_versions
 from podstream_kubectl.errors import Forbidden, Refused
 
 VERSION = "0.1.0"
@@ -409,6 +410,51 @@ def test_what_may_not_be_read_costs_only_itself() -> None:
         "RBAC of the operator",
     }
     assert any(item.check == "tokens" and item.level is Level.OK for item in found)
+
+
+def test_service_that_may_not_be_read_is_unknown_not_broken() -> None:
+    api = FakeApi(*good())
+    api.faults = {"get service": [Forbidden("no")]}
+    (found,) = [item for item in examine(api, probes=FakeProbes()) if item.check == "reach"]
+    assert found.level is Level.UNKNOWN
+
+
+def test_nothing_but_the_crds_is_seen_where_deployments_may_not_be_read() -> None:
+    api = FakeApi(*good())
+    api.faults = {"get deployments": [Forbidden("no"), Forbidden("no")]}
+    *crds, last = examine(api, probes=FakeProbes())
+    assert {item.level for item in crds} == {Level.OK}
+    assert (last.check, last.level) == ("operator and router", Level.UNKNOWN)
+
+
+def test_parts_may_be_in_namespaces_that_may_not_be_read() -> None:
+    findings = list(check_parts(FakeApi(), Installation("lab", is_partial=True)))
+    assert [item.level for item in findings] == [Level.UNKNOWN, Level.UNKNOWN]
+    assert "-n" in findings[0].fix
+
+
+def test_images_named_by_digest_are_not_compared() -> None:
+    parts = {}
+    for component, digest in (("operator", "aa"), ("router", "bb")):
+        parts[component] = deployment(component, {})
+        container = parts[component]["spec"]["template"]["spec"]["containers"][0]
+        container["image"] = f"podstream/{component}@sha256:{digest}"
+    (found,) = check_versions(Installation("lab", **parts), own="0.1.0")
+    assert found.level is Level.OK
+
+
+def test_an_address_for_pods_only_is_none_for_people() -> None:
+    operator = deployment(
+        "operator",
+        {
+            "PODSTREAM_ROUTER_URL": "http://podstream-router.lab.svc:8080",
+            "PODSTREAM_EXTERNAL_URL": "http://podstream-router.lab.svc:8080",
+        },
+    )
+    with pytest.raises(Refused, match="--url"):
+        router_url(FakeApi(operator))
+    assert router_url(FakeApi(operator), given="http://lab.example/") == "http://lab.example"
+    assert router_url(FakeApi(*good())) == "http://127.0.0.1:8080"
 
 
 def test_versions_that_differ_are_a_warning() -> None:

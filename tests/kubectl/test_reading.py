@@ -58,6 +58,7 @@ def test_live_results_are_marked() -> None:
         ("framesScored", 3, ""),
         ("fps", 30.0, "1/s"),
         ("bytesReceived", 3, "B"),
+        ("recordings[0].bytes", 3, "B"),
         ("framesPerSecond", 3.0, "1/s"),
         ("codec", "H264", ""),
         ("batch.items[0].milliseconds", 3.0, "ms"),

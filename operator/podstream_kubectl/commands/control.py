@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from podstream_core.api.session import WORKLOADS
 from podstream_kubectl.access import end_by_router
 from podstream_kubectl.console import Console
 from podstream_kubectl.errors import ExitCode, Refused
@@ -77,7 +78,7 @@ def set_recording(options: argparse.Namespace, *, api: Api, console: Console) ->
 
 def _require_stream(session: Session, *, what: str) -> None:
     if "stream" not in session.spec:
-        others: Sequence[str] = [name for name in session.spec if name in ("circle", "imageOps")]
+        others: Sequence[str] = [name for name in session.spec if name in WORKLOADS]
         raise Refused(
             f"session {session.name} has no stream workload ({', '.join(others) or 'none'}): "
             f"{what} is for sessions with spec.stream"

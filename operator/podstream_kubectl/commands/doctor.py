@@ -49,7 +49,11 @@ def examine(api: Api, *, probes: Probes) -> Iterator[Finding]:
         Unreachable: there is no cluster.
     """
     yield from check_crds(api)
-    installation = find_installation(api)
+    try:
+        installation = find_installation(api)
+    except Refused as error:
+        yield unknown("operator and router", f"could not be looked at: {error}")
+        return
     checks: dict[str, Callable[[], Iterator[Finding]]] = {
         "operator and router": lambda: check_parts(api, installation),
         "versions": lambda: check_versions(installation, own=version("podstream")),

@@ -52,17 +52,13 @@ def get(options: argparse.Namespace, *, api: Api, console: Console) -> ExitCode:
     if not wanted:
         raise NotFound(f"session {session.name} has no recordings")
     known = {str(item["name"]): item for item in recordings}
-    base = options.url or router_url(api, session)
+    base = router_url(api, session, given=options.url)
     token = token_of(api, session)
     folder = Path(options.directory)
     for name in wanted:
         url = f"{base}/s/{session.namespace}/{session.name}/results/stream-{quote(name, safe='')}"
         path = folder / _plain(name)
-        digest = _download(url, token=token, path=path)
-        expected = known.get(name, {}).get("sha256")
-        if expected and expected != digest:
-            path.unlink()
-            raise Refused(f"{name} came damaged: SHA-256 {digest}, not {expected}; get it again")
+        _download(url, token=token, path=path, sha256=known.get(name, {}).get("sha256"))
         console.write(f"{path}\n")
     return ExitCode.OK
 
@@ -80,8 +76,13 @@ def _plain(name: str) -> str:
     return name
 
 
-def _download(url: str, *, token: str | None, path: Path) -> str:
-    """Write a file and give its SHA-256; what is not whole keeps another name."""
+def _download(url: str, *, token: str | None, path: Path, sha256: str | None) -> None:
+    """Write a file; what is not whole or not as expected leaves what is there as it is.
+
+    Raises:
+        Refused: its checksum is another.
+        UsageError: it cannot be written.
+    """
     part = path.with_name(path.name + ".part")
     digest = hashlib.sha256()
     try:
@@ -90,9 +91,13 @@ def _download(url: str, *, token: str | None, path: Path) -> str:
             for chunk in read_from_router(url, token=token):
                 digest.update(chunk)
                 file.write(chunk)
+        if sha256 and sha256 != digest.hexdigest():
+            raise Refused(
+                f"{path.name} came damaged: SHA-256 {digest.hexdigest()}, not {sha256}; "
+                "get it again"
+            )
         part.replace(path)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error}") from error
     finally:
         part.unlink(missing_ok=True)
-    return digest.hexdigest()

@@ -13,7 +13,7 @@ from podstream_kubectl.sessions import Session
 def run(options: argparse.Namespace, *, api: Api, console: Console) -> ExitCode:
     """Print the dashboard's address, and the token only where it is asked for."""
     session = Session.read(api, options.name) if options.name else None
-    base = options.url or router_url(api, session)
+    base = router_url(api, session, given=options.url)
     place = f"#/sessions/{session.namespace}/{session.name}" if session else ""
     address = f"{base}/ui/{place}"
     token = token_of(api, session) if session is not None and options.token else None

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from podstream_core.tokens import SigningKey
-from podstream_kubectl.doctor.encoding import decoded
 from podstream_kubectl.doctor.findings import Finding, broken, ok, unknown, warning
-from podstream_kubectl.doctor.installation import Installation, container_of
+from podstream_kubectl.encoding import decoded
 from podstream_kubectl.errors import Forbidden, NotFound
+from podstream_kubectl.installation import Installation, container_of
 from podstream_kubectl.kubectl import Api, Body
 
 _INSTALL: Final = "helm upgrade --install podstream helm/podstream"
@@ -23,6 +23,13 @@ def check_parts(api: Api, installation: Installation) -> Iterator[Finding]:
     ):
         if deployment is None:
             where = installation.namespace
+            if installation.is_partial:
+                yield unknown(
+                    component,
+                    f"no {component} in {where}, and other namespaces may not be read",
+                    "name the namespace in which podstream is installed with -n",
+                )
+                continue
             yield broken(component, f"no {component} is installed", f"{_INSTALL} -n {where}")
             continue
         yield _readiness(api, component, deployment)
@@ -82,7 +89,9 @@ def check_versions(installation: Installation, *, own: str) -> Iterator[Finding]
         name: (part["metadata"].get("labels") or {}).get(_VERSION_LABEL, "")
         for name, part in there.items()
     }
-    tags = {name: _tag(container_of(part).get("image", "")) for name, part in there.items()}
+    images = {name: container_of(part).get("image", "") for name, part in there.items()}
+    # A digest is of one image: those of two parts always differ.
+    tags = {name: _tag(image) for name, image in images.items() if "@" not in image}
     if len(set(tags.values())) > 1:
         named = ", ".join(f"{name} {tag}" for name, tag in tags.items())
         yield warning(
@@ -97,14 +106,12 @@ def check_versions(installation: Installation, *, own: str) -> Iterator[Finding]
             f"the cluster has {', '.join(sorted(strange))}, this plugin is {own}",
             "install the plugin of the cluster's version, or upgrade the cluster",
         )
-    if versions and not strange and len(set(tags.values())) == 1:
+    if versions and not strange and len(set(tags.values())) <= 1:
         yield ok("versions", f"{own} everywhere")
 
 
 def _tag(image: str) -> str:
-    """Tag or digest of an image reference."""
-    if "@" in image:
-        return image.rpartition("@")[2]
+    """Tag of an image reference."""
     name, colon, tag = image.rpartition(":")
     return tag if colon and "/" not in tag and name else "latest"
 

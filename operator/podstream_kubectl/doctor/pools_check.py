@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from podstream_kubectl.doctor.findings import Finding, warning
-from podstream_kubectl.doctor.installation import Installation
 from podstream_kubectl.errors import Refused
+from podstream_kubectl.installation import Installation
 from podstream_kubectl.kubectl import Api, Body
 from podstream_kubectl.sessions import POOLS, SESSIONS
 

@@ -6,9 +6,9 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from podstream_kubectl.doctor.findings import Finding, broken, ok, unknown, warning
-from podstream_kubectl.doctor.installation import Installation
 from podstream_kubectl.doctor.probes import Probes
-from podstream_kubectl.errors import Refused
+from podstream_kubectl.errors import NotFound, Refused
+from podstream_kubectl.installation import Installation
 from podstream_kubectl.kubectl import Api, Body
 
 _TCP: Final = (
@@ -26,7 +26,7 @@ def check_reach(api: Api, installation: Installation, *, probes: Probes) -> Iter
     name, namespace = installation.router["metadata"]["name"], installation.namespace
     try:
         service = api.get("service", name, f"-n={namespace}", cluster_wide=True)
-    except Refused as error:
+    except NotFound as error:
         yield broken(f"Service {name}", str(error), "helm upgrade --install makes it anew")
         return
     listeners = _listeners(installation)
@@ -70,9 +70,8 @@ def _mapping_of_listeners(service: Body, *, listeners: list[Mapping[str, Any]]) 
 def _http(
     api: Api, installation: Installation, *, service: Body, probes: Probes
 ) -> Iterator[Finding]:
-    environment = installation.environment("operator")
-    url = environment.get("PODSTREAM_EXTERNAL_URL", "")
-    if not url or url == environment.get("PODSTREAM_ROUTER_URL"):
+    url = installation.external_url
+    if not url:
         yield warning(
             "external address",
             "externalUrl is not set: only pods of the cluster reach sessions",

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from podstream_kubectl.doctor.findings import Finding, broken, ok, unknown
-from podstream_kubectl.doctor.installation import Installation
 from podstream_kubectl.errors import Refused
+from podstream_kubectl.installation import Installation
 from podstream_kubectl.kubectl import Api, Body
 
 _ALL: Final = "*"

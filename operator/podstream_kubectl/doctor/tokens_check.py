@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from podstream_core.tokens import CLIENT_AUDIENCE, PublicKeys, SigningKey, TokenError, TokenType
-from podstream_kubectl.doctor.encoding import decoded
 from podstream_kubectl.doctor.findings import Finding, broken, ok, unknown
-from podstream_kubectl.doctor.installation import Installation
 from podstream_kubectl.doctor.parts_check import keys_secret_name
+from podstream_kubectl.encoding import decoded
 from podstream_kubectl.errors import Forbidden, NotFound, Refused
+from podstream_kubectl.installation import Installation
 from podstream_kubectl.kubectl import Api, Body
 from podstream_kubectl.sessions import POOLS, SESSIONS
 

@@ -18,6 +18,8 @@ class Installation:
     """Where it lives; that of the command where nothing was found."""
     operator: Body | None = None
     router: Body | None = None
+    is_partial: bool = False
+    """Only the command's namespace could be looked at: what is not here may be elsewhere."""
     others: list[str] = field(default_factory=list)
     """Namespaces of further installations, which are not looked at."""
 
@@ -34,6 +36,16 @@ class Installation:
         }
 
     @property
+    def external_url(self) -> str:
+        """Base URL of the router for clients outside the cluster; empty where none is set.
+
+        The chart then gives the Service's address instead, which only pods reach.
+        """
+        environment = self.environment("operator")
+        url = environment.get("PODSTREAM_EXTERNAL_URL", "")
+        return "" if url == environment.get("PODSTREAM_ROUTER_URL") else url
+
+    @property
     def namespaces(self) -> list[str]:
         """Namespaces whose sessions are served; `*` stands for all."""
         text = self.environment("operator").get("PODSTREAM_WATCH_NAMESPACES", "")
@@ -46,9 +58,11 @@ def find_installation(api: Api) -> Installation:
     Raises:
         PluginError: Deployments cannot be read at all.
     """
+    is_partial = False
     try:
         found = api.get("deployments", "--all-namespaces", _SELECTOR, cluster_wide=True)
     except Forbidden:
+        is_partial = True
         found = api.get("deployments", _SELECTOR)
     by_namespace: dict[str, dict[str, Body]] = {}
     for item in found["items"]:
@@ -62,6 +76,7 @@ def find_installation(api: Api) -> Installation:
         namespace=chosen or api.namespace,
         operator=parts.get("operator"),
         router=parts.get("router"),
+        is_partial=is_partial,
         others=sorted(by_namespace),
     )
 

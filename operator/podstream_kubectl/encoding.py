@@ -2,11 +2,11 @@
 
 import base64
 import binascii
+from collections.abc import Mapping
+from typing import Any
 
-from podstream_kubectl.kubectl import Body
 
-
-def decoded(secret: Body, key: str) -> bytes:
+def decoded(secret: Mapping[str, Any], key: str) -> bytes:
     """Value of a Secret's key.
 
     Raises:
