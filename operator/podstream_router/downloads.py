@@ -10,6 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
+from podstream_core import names
 from podstream_router.admission import Places
 from podstream_router.agent import AgentClient
 from podstream_router.errors import Overloaded, SessionEnded, TryAgain
@@ -68,6 +69,11 @@ class DownloadHandler:
                 logger.info("download broke off", extra={**fields, "cause": str(error)})
                 if request.transport is not None:
                     request.transport.abort()  # else the client takes a part for the whole
+            except OSError as error:
+                if response is None or not response.prepared:
+                    raise
+                fields = about(session.key, pod=pod)
+                logger.info("the client left", extra={**fields, "cause": str(error)})
         return response
 
 
@@ -86,5 +92,5 @@ def _headers(name: str, *, sha256: str) -> dict[str, str]:
     }
     if sha256:
         headers["ETag"] = f'"{sha256}"'
-        headers["Podstream-Sha256"] = sha256
+        headers[names.SHA256_HEADER] = sha256
     return headers

@@ -12,7 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from podstream_core.api import PoolKey, SessionKey
-from podstream_core.names import SESSION_HEADER, TOKEN_HEADER
+from podstream_core.names import SESSION_HEADER, SHA256_HEADER, TOKEN_HEADER
 from podstream_router.errors import (
     BadRequest,
     Refusal,
@@ -33,7 +33,8 @@ LINGER_S: Final = 2.0
 _ALLOWED_METHODS: Final = "GET, POST, PATCH, DELETE, OPTIONS"
 _ALLOWED_HEADERS: Final = "Authorization, Content-Type, If-Match"
 _EXPOSED_HEADERS: Final = (
-    f"Location, ETag, Link, Retry-After, WWW-Authenticate, {SESSION_HEADER}, {TOKEN_HEADER}"
+    f"Location, ETag, Link, Retry-After, WWW-Authenticate, {SESSION_HEADER}, {TOKEN_HEADER}, "
+    f"{SHA256_HEADER}"
 )
 
 DOCUMENTATION: Final = """podstream router

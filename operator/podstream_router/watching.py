@@ -17,6 +17,7 @@ from aiohttp import web
 
 from podstream_core.agentapi import Protocol
 from podstream_core.logs import log_fields
+from podstream_core.names import MJPEG_TYPE
 from podstream_core.tokens import PublicKeys
 from podstream_router.access import (
     Credential,
@@ -38,10 +39,8 @@ from podstream_router.targets import SessionTarget
 
 logger = logging.getLogger(__name__)
 
-BOUNDARY: Final = "podstream-frame"
-"""As the workload writes it."""
 _TYPES: Final = {
-    Protocol.MJPEG: f"multipart/x-mixed-replace; boundary={BOUNDARY}",
+    Protocol.MJPEG: MJPEG_TYPE,
     Protocol.VIEW: "application/octet-stream",
 }
 _PATHS: Final = {

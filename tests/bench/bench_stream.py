@@ -27,9 +27,10 @@ import cv2
 
 from podstream_core.agentapi import Protocol
 from podstream_core.api import RecordingCodec
+from podstream_core.names import MJPEG_BOUNDARY as BOUNDARY
 from podstream_workloads.stream.pattern import pattern
 from podstream_workloads.stream.recording.segment import Segment
-from podstream_workloads.stream.viewing import BOUNDARY, Viewing, encode_part
+from podstream_workloads.stream.viewing import Viewing, encode_part
 
 SIZES = ((640, 480), (1280, 720))
 VIEWERS = {Protocol.MJPEG: (1, 10, 100), Protocol.VIEW: (1, 10)}

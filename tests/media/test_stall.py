@@ -43,5 +43,16 @@ def test_few_frames_a_second_are_no_stall() -> None:
     assert _asked(watch, since=now, until=now + 1.4, packets=60, more=1) == []
 
 
+def test_one_interval_is_a_usual_one_already() -> None:
+    watch, now = _playing(fps=2, frames=2)
+    assert _asked(watch, since=now, until=now + 1.4, packets=60, more=1) == []
+
+
+def test_looking_on_before_the_first_picture_is_no_picture() -> None:
+    watch = StallWatch()
+    watch.is_due(packets=1, now=5.0)
+    assert watch.decoded_at is None
+
+
 def test_a_connection_that_never_showed_a_picture_asks_for_one() -> None:
     assert _asked(StallWatch(), since=0, until=1, packets=0, more=1) == [0.25]

@@ -66,6 +66,21 @@ async def test_a_part_is_not_taken_for_the_whole(
     await until(lambda: router.router._streaming.count == 0)
 
 
+async def test_a_client_that_leaves_is_no_fault_of_the_pod(
+    router: Harness, http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    session, agent, _ = await router.add()
+    agent.artefacts[FILE] = CONTENT * 64
+    response = await http.get(router.url(PATH), headers=router.bearer(session))
+    await response.content.readexactly(1000)
+    with caplog.at_level("INFO"):
+        response.close()
+        await until(lambda: router.router._streaming.count == 0)
+    said = [record for record in caplog.records if record.name.startswith("podstream_router")]
+    assert "download broke off" not in [record.getMessage() for record in said]
+    assert not [record for record in said if record.levelname == "ERROR"]
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [

@@ -196,6 +196,65 @@ def test_no_room_for_the_index_loses_one_file_and_says_so(
     assert [item.name for item in tmp_path.iterdir()] == [made.finished[0].path.name]
 
 
+def test_a_broken_mp4_is_kept_up_to_its_last_fragment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Segment) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Segment, "finish", fail)
+    made = recorder(tmp_path, Recording(codec=RecordingCodec.H264))
+    made.start()
+    record(made, 50, fps=10)
+    made.close(timeout_s=20)
+    assert made.results().stop_reason is StopReason.DISK_FULL
+    (file,) = made.finished
+    assert file.path.suffix == ".mp4"
+    assert open_video(file.path).frames == file.frames >= 30
+    assert file.seconds == pytest.approx((file.frames - 1) / 10, abs=0.05)
+
+
+def test_a_disk_that_does_not_keep_a_file_ends_the_next_one_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Whole) -> Finished:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(sealing, "seal", fail)
+    made = recorder(tmp_path, Recording(segment_seconds=1, file_name="{index}"))
+    made.start()
+    record(made, 15, fps=10)
+    until(lambda: made.results().stop_reason is StopReason.STORAGE)
+    until(lambda: not list(tmp_path.glob("*.part")))
+    assert made.close(timeout_s=20)
+    assert {item.suffix for item in tmp_path.iterdir()} == {".avi"}
+    assert made.results().files == 0
+
+
+def test_settling_waits_for_the_last_of_two_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = [threading.Event(), threading.Event()]
+    order = iter(held)
+
+    def slow(whole: Whole) -> Finished:
+        assert next(order).wait(20)
+        return seal(whole)
+
+    monkeypatch.setattr(sealing, "seal", slow)
+    made = recorder(tmp_path, Recording(file_name="{index}"))
+    for _ in range(2):
+        made.start()
+        record(made, 3)
+        made.stop()
+    held[0].set()
+    until(lambda: made.results().files == 1)
+    assert not made.settle(timeout_s=0.01)
+    held[1].set()
+    assert made.settle(timeout_s=20)
+    made.close(timeout_s=20)
+
+
 def test_a_folder_that_does_not_exist_is_made(tmp_path: Path) -> None:
     made = recorder(tmp_path / "a" / "b", Recording())
     made.start()

@@ -10,8 +10,9 @@ import pytest
 
 from podstream_core.agentapi import Protocol
 from podstream_core.api import Stream
+from podstream_core.names import MJPEG_BOUNDARY as BOUNDARY
 from podstream_workloads.agent import Connection, UnsupportedOffer
-from podstream_workloads.stream.viewing import BOUNDARY, FORMATS
+from podstream_workloads.stream.viewing import FORMATS
 from podstream_workloads.stream.workload import StreamWorkload
 from stream.test_workload import configured, connect, figures, send
 from stream.videos import steps

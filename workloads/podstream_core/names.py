@@ -47,6 +47,13 @@ SECRET_TOKEN_KEY: Final = "token"
 
 SECRET_VIEW_TOKEN_KEY: Final = "viewToken"
 """Key of the token that only lets its holder look on, where the session has pictures to show."""
+SHA256_HEADER: Final = "Podstream-Sha256"
+"""Response header of a session's file: its SHA-256, hexadecimal."""
+MJPEG_BOUNDARY: Final = "podstream-frame"
+"""Between the pictures of an MJPEG stream."""
+MJPEG_TYPE: Final = f"multipart/x-mixed-replace; boundary={MJPEG_BOUNDARY}"
+"""Content type of an MJPEG stream."""
+
 VIEW_CLAIM: Final = "scope"
 """Claim of a client token that limits what it opens."""
 VIEW_SCOPE: Final = "view"

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
+from podstream_core import names
 from podstream_core.agentapi import ErrorBody
 from podstream_router.agent.transport import DIAL_TIMEOUT_S, KeysUnknown, Transport, cause_of
 from podstream_router.errors import PodFailed, TryAgain, UnknownArtefact
@@ -46,35 +47,47 @@ async def open_artefact(
         PodFailed: it does not accept this router, or does not keep the contract.
     """
     for token in transport.control_tokens(pod):
+        # Only what the pod does is translated: what the block raises is its own.
         try:
-            async with transport.http.get(
+            response = await transport.http.get(
                 transport.control_url(pod, f"/results/{quote(name, safe='')}"),
                 headers={"Authorization": f"Bearer {token}"},
                 timeout=aiohttp.ClientTimeout(total=TIMEOUT_S, sock_connect=DIAL_TIMEOUT_S),
                 allow_redirects=False,
-            ) as response:
-                if response.status == _UNAUTHORIZED:
-                    continue
-                if response.status != _OK:
-                    await _refuse(response, name)
-                size = response.content_length
-                if size is None:
-                    raise PodFailed("the session's pod sends a file without its size")
-                sha256 = response.headers.get("Podstream-Sha256", "")
-                yield Artefact(size, sha256, _chunks(response))
-                return
+            )
         except (aiohttp.ClientError, OSError) as error:
-            raise TryAgain(f"the pod does not answer: {cause_of(error)}") from error
+            raise _silent(error) from error
+        async with response:
+            if response.status == _UNAUTHORIZED:
+                continue
+            if response.status != _OK:
+                await _refuse(response, name)
+            size = response.content_length
+            if size is None:
+                raise PodFailed("the session's pod sends a file without its size")
+            sha256 = response.headers.get(names.SHA256_HEADER, "")
+            yield Artefact(size, sha256, _chunks(response))
+            return
     raise KeysUnknown
 
 
 async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    async for chunk in response.content.iter_chunked(CHUNK_BYTES):
-        yield chunk
+    try:
+        async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+            yield chunk
+    except (aiohttp.ClientError, OSError) as error:
+        raise _silent(error) from error
+
+
+def _silent(error: Exception) -> TryAgain:
+    return TryAgain(f"the pod does not answer: {cause_of(error)}")
 
 
 async def _refuse(response: aiohttp.ClientResponse, name: str) -> None:
-    content = await response.content.read(_MAX_REFUSAL_BYTES)
+    try:
+        content = await response.content.read(_MAX_REFUSAL_BYTES)
+    except (aiohttp.ClientError, OSError) as error:
+        raise _silent(error) from error
     if response.status == _NOT_FOUND:
         raise UnknownArtefact(f"the session has no file {name!r}: its results list what there is")
     try:

@@ -11,6 +11,7 @@ from aiohttp import web
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from podstream_core import names
 from podstream_core.agentapi import AssignRequest, Failure, MediaPath, SpecUpdate
 from podstream_core.api import Results
 from podstream_core.api.base import ApiValue
@@ -153,7 +154,7 @@ class ControlApi:
         # Only files that a workload has named can be read: the name is never used as a path.
         if found is None or not found.path.is_file():
             raise Refusal(404, "NoSuchArtefact", f"GET /results lists what there is, not {name!r}")
-        response = web.StreamResponse(headers={"Podstream-Sha256": found.sha256})
+        response = web.StreamResponse(headers={names.SHA256_HEADER: found.sha256})
         response.content_type = "application/octet-stream"
         response.content_length = found.size
         try:

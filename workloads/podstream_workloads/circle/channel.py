@@ -23,6 +23,8 @@ from podstream_workloads.circle.framecode import MODULUS
 
 LABEL = "RTCchannel"
 HEARTBEAT = "ping"
+MAX_BUFFERED = 64 * 1024
+"""Bytes that wait on the channel: with more of them a sender drops what it has to say."""
 _MAX_CHARS = 128
 _EXTRAS = re.compile(r"(?:\t#(?P<code>\d{1,5}))?(?:\t~(?P<job>\d{1,9}))?\Z", re.ASCII)
 _MOST_JOB_US = 999_999_999

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
-from aiortc import RTCRtpCodecCapability, RTCRtpSender, RTCSessionDescription
+from aiortc import RTCRtpSender, RTCSessionDescription
 
 from podstream_core.api import Codec
 from podstream_workloads.circle.channel import LABEL, Estimate, parse_estimate
@@ -13,6 +13,7 @@ from podstream_workloads.circle.source import BallTrack
 from podstream_workloads.circle.truth import Truth
 from podstream_workloads.media import aiortc_private
 from podstream_workloads.media.clock import index_of
+from podstream_workloads.media.codecs import codec_preferences
 
 _HOLD_RESEND_S = 0.1
 _RTP_MODULUS = 1 << 32
@@ -44,7 +45,7 @@ class Player(ClientPeer):
         self._events = events
         self._sender: RTCRtpSender = self._peer.addTrack(stream.track)
         self._transceiver = self._peer.getTransceivers()[0]
-        self._transceiver.setCodecPreferences(_preferences(stream.codec))
+        self._transceiver.setCodecPreferences(codec_preferences(stream.codec))
         self._origin: int | None = None
 
     @property
@@ -128,9 +129,3 @@ class Player(ClientPeer):
                 track.release()
             else:
                 await aiortc_private.resend_history(self._sender)
-
-
-def _preferences(codec: Codec) -> list[RTCRtpCodecCapability]:
-    """Aiortc's codecs with the preferred one first; repair formats stay beside their codec."""
-    known = RTCRtpSender.getCapabilities("video").codecs
-    return sorted(known, key=lambda item: item.mimeType.upper() != f"VIDEO/{codec}")

@@ -9,14 +9,13 @@ from aiortc import RTCDataChannel, RTCRtpReceiver
 from av import VideoFrame
 
 from podstream_core.api import Codec
-from podstream_workloads.circle.channel import Estimate, format_estimate
+from podstream_workloads.circle.channel import MAX_BUFFERED, Estimate, format_estimate
 from podstream_workloads.circle.estimators import BallEstimator, Point
 from podstream_workloads.circle.peer import ClientPeer, PeerEvents
 from podstream_workloads.media import aiortc_private
 from podstream_workloads.media.latest import BoxClosed
 from podstream_workloads.media.reception import Reception
 
-_MAX_BUFFERED = 64 * 1024
 """Bytes that a client may leave unread before estimates are dropped instead of queued."""
 
 
@@ -99,5 +98,5 @@ class Publisher(ClientPeer):
         rtp_timestamp = aiortc_private.receiver_rtp_timestamp(receiver, pts)
         text = format_estimate(Estimate(found, pts, rtp_timestamp))
         for channel in self._channels:
-            if channel.readyState == "open" and channel.bufferedAmount <= _MAX_BUFFERED:
+            if channel.readyState == "open" and channel.bufferedAmount <= MAX_BUFFERED:
                 channel.send(text)

@@ -20,6 +20,8 @@ _USUAL_FPS: Final = 30
 _MOST_FPS: Final = 120
 _LATE_S: Final = 0.1
 """A frame that is later than this is skipped; files only, a camera's frames are never early."""
+_MOST_SKIPPED: Final = 10
+"""In a row: after so many the source does not keep its pace, and goes on at its own."""
 
 
 class VideoSource:
@@ -49,8 +51,15 @@ class VideoSource:
         self._passed_s = 0.0
 
     def read(self) -> VideoFrame | None:
-        """The next frame, its pts in ticks of 1/90000 s from the first one; `None` at the end."""
-        frame = next(self._frames, None)
+        """The next frame, its pts in ticks of 1/90000 s from the first one; `None` at the end.
+
+        Raises:
+            ClientError: the file is broken here, or the device has gone.
+        """
+        try:
+            frame = next(self._frames, None)
+        except (OSError, ValueError) as error:  # FFmpeg's errors are among them
+            raise ClientError(f"cannot read {self._place} any further: {error}") from error
         if frame is None or (frame.width, frame.height) == (self.width, self.height):
             return frame
         # Pictures of 4:2:0 have pairs of rows and columns.
@@ -102,8 +111,10 @@ class VideoTrack(MediaStreamTrack):
         self._start: float | None = None
         self.over = asyncio.Event()
         """Set at the end of the video."""
+        self.fault: ClientError | None = None
+        """Why the video could not be read to its end."""
         self.sent = 0
-        self.skipped = 0
+        self._skipped = 0
 
     async def recv(self) -> VideoFrame:
         """The next frame, when it is due.
@@ -113,18 +124,24 @@ class VideoTrack(MediaStreamTrack):
         """
         loop = asyncio.get_running_loop()
         while self.readyState == "live":
-            frame = await loop.run_in_executor(self._pool, self._source.read)
+            try:
+                frame = await loop.run_in_executor(self._pool, self._source.read)
+            except ClientError as error:
+                self.fault = error
+                break
             if frame is None or frame.pts is None:
                 break
             at = frame.pts / VIDEO_CLOCK_RATE
-            if self._start is None:
-                self._start = time.monotonic() - at
-            wait_s = self._start + at - time.monotonic()
+            now = time.monotonic()
+            if self._start is None or self._skipped >= _MOST_SKIPPED:
+                self._start = now - at
+            wait_s = self._start + at - now
             if wait_s < -_LATE_S:
-                self.skipped += 1
+                self._skipped += 1
                 continue
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
+            self._skipped = 0
             self.sent += 1
             return frame
         self.over.set()

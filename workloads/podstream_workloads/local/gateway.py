@@ -19,7 +19,7 @@ from aiohttp import web
 
 from podstream_core.agentapi import ANONYMOUS, ConnectionGrant, ErrorBody, Protocol
 from podstream_core.api import AccessMode, StreamSession
-from podstream_core.names import CONNECTION_HEADER
+from podstream_core.names import CONNECTION_HEADER, MJPEG_TYPE
 from podstream_core.tokens import (
     CLIENT_AUDIENCE,
     PublicKeys,
@@ -48,7 +48,7 @@ _ROLES: Final = {
 }
 """Workload and role that a protocol leads to."""
 _VIEWS: Final = {
-    Protocol.MJPEG: ("mjpeg", "multipart/x-mixed-replace; boundary=podstream-frame"),
+    Protocol.MJPEG: ("mjpeg", MJPEG_TYPE),
     Protocol.VIEW: ("frames", "application/octet-stream"),
 }
 """Last part of a viewer's path, and the type of what it gets."""

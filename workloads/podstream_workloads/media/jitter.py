@@ -22,8 +22,8 @@ CAPACITY: Final = 2048
 HOLE_S: Final = 0.4
 """Two to eight requests for the packet, by the way's length, have been in vain by then."""
 LATE_S: Final = 0.1
-HISTORY: Final = 128
-"""Packets that a sender of stock aiortc can repeat."""
+STOCK_HISTORY: Final = 128
+"""Packets that a sender of stock aiortc can repeat. Ours repeat more; a receiver cannot tell."""
 _ASK_S: Final = 0.5
 _SEQUENCES: Final = 1 << 16
 _START_CODE: Final = b"\x00\x00\x00\x01"
@@ -81,7 +81,6 @@ class MarkerJitterBuffer(aiortc.jitterbuffer.JitterBuffer):
         asks, frame = super().add(packet)
         if asks:  # it has thrown packets away
             self._newest = number
-            self.require_key_frame()
             frame = None if frame is None or not begins_key_frame(frame.data) else frame
             self._needs_key = frame is None
         if frame is not None or not self._has_hole():
@@ -179,7 +178,7 @@ class MarkerJitterBuffer(aiortc.jitterbuffer.JitterBuffer):
         if self._hole_since is None or self._origin is None or self._newest is None:
             return False
         behind = _ahead(self._newest, of=self._origin) - self._scanned
-        return now - self._hole_since >= (LATE_S if behind > HISTORY else HOLE_S)
+        return now - self._hole_since >= (LATE_S if behind > STOCK_HISTORY else HOLE_S)
 
 
 def _ahead(number: int, *, of: int) -> int:

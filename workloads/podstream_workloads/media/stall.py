@@ -14,7 +14,8 @@ class StallWatch:
 
     def __init__(self) -> None:
         self._decoded_at: float | None = None
-        self._interval = 0.0
+        self._silent_since: float | None = None
+        self._interval: float | None = None
         self._fresh = True
         self._packets = 0
         self._asked_at: float | None = None
@@ -28,19 +29,22 @@ class StallWatch:
         """A picture came out of the decoder."""
         if self._decoded_at is not None:
             interval = min(now - self._decoded_at, _MOST_INTERVAL_S)
-            self._interval += _SMOOTHING * (interval - self._interval)
-        self._decoded_at, self._fresh = now, True
+            usual = interval if self._interval is None else self._interval
+            self._interval = usual + _SMOOTHING * (interval - usual)
+        self._decoded_at = self._silent_since = now
+        self._fresh = True
 
     def is_due(self, *, packets: int, now: float) -> bool:
         """Whether to ask now, at most once a second; `packets` were received so far."""
         if self._fresh:
             self._fresh, self._packets = False, packets
-            if self._decoded_at is None:
-                self._decoded_at = now
+            if self._silent_since is None:
+                self._silent_since = now
             return False
-        assert self._decoded_at is not None
-        silent = now - self._decoded_at
-        if packets <= self._packets or silent < max(_INTERVALS * self._interval, _LEAST_S):
+        assert self._silent_since is not None  # set with the first look
+        silent = now - self._silent_since
+        longest = max(_INTERVALS * (self._interval or 0.0), _LEAST_S)
+        if packets <= self._packets or silent < longest:
             return False
         if self._asked_at is not None and now - self._asked_at < _ASK_S:
             return False

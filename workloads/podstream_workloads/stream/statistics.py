@@ -53,8 +53,9 @@ class Statistics:
             self._rate = (len(self._arrivals) - 1) / seconds
 
     def discarded(self) -> None:
-        """A frame is whole that nobody wants."""
+        """A frame is whole that nobody wants. The pause is no slow rate."""
         self._discarded += 1
+        self._arrivals.clear()
 
     def ended(self, *, filled: int) -> None:
         """A connection is over, so many bytes into a frame. Its rate stays until the next one's."""

@@ -1,8 +1,8 @@
 """Shows frames to viewers: each picture is made once for all of them, and a slow one misses some.
 
 A viewer has a small box of pictures. Where it is full, its oldest picture makes room for the
-newest: what a viewer sees is never older than the box, and nobody waits for it. Pictures that
-nobody waits for are not made at all.
+newest: what a viewer sees is never older than the box, and nobody waits for it. Without viewers
+of a form its pictures are not made at all.
 """
 
 import asyncio
@@ -17,12 +17,11 @@ from typing import Final
 import cv2
 
 from podstream_core.agentapi import Protocol
+from podstream_core.names import MJPEG_BOUNDARY
 from podstream_workloads.stream.frames import Frame
 
 logger = logging.getLogger(__name__)
 
-BOUNDARY: Final = "podstream-frame"
-"""Between the parts of an MJPEG stream; the router's answer names it too."""
 _JPEG_QUALITY: Final = 85
 _BOX_BYTES: Final = 32 << 20
 """Raw frames that wait, at most: all viewers share them, but large ones are large."""
@@ -54,7 +53,9 @@ def encode_part(frame: Frame) -> bytes:
     """
     _, jpeg = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     picture = jpeg.tobytes()
-    head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+    head = (
+        f"--{MJPEG_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+    )
     return head.encode() + picture + b"\r\n"
 
 
@@ -160,7 +161,8 @@ class Viewing:
         tasks = {sending, leaving}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            fault = next((task.exception() for task in done if task.exception()), None)
+            # Of both, so that neither is reported as one that nobody has looked at.
+            fault = next(filter(None, [task.exception() for task in done]), None)
             if isinstance(fault, OSError) and fault.errno:
                 return os.strerror(fault.errno)
             return "the viewer left" if fault is None else str(fault)

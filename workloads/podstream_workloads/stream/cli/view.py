@@ -61,7 +61,7 @@ def frames_of(response: http.client.HTTPResponse, width: int, height: int) -> It
     """Cut what comes into frames, until the session ends.
 
     Raises:
-        ViewError: the connection broke within a frame.
+        ViewError: the connection broke, or ended within a frame.
     """
     size = width * height * CHANNELS
     while True:
@@ -69,8 +69,12 @@ def frames_of(response: http.client.HTTPResponse, width: int, height: int) -> It
             data = response.read(size)
         except (OSError, http.client.HTTPException) as error:
             raise ViewError(f"the connection broke: {error}") from error
-        if len(data) < size:
+        if not data:
             return
+        if len(data) < size:
+            raise ViewError(
+                f"the stream ended {len(data)} bytes into a frame: are {width}x{height} its size?"
+            )
         yield np.frombuffer(data, np.uint8).reshape(height, width, CHANNELS)
 
 

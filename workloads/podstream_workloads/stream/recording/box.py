@@ -23,6 +23,8 @@ class Order(Enum):
 
     START = auto()
     STOP = auto()
+    GIVE_UP = auto()
+    """The recording has failed elsewhere: the file ends with what came before."""
     CLOSE = auto()
 
 

@@ -7,6 +7,7 @@ ends the recording with a reason, never the stream.
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,7 +34,7 @@ from podstream_workloads.stream.recording.folder import (
 )
 from podstream_workloads.stream.recording.naming import file_name, free_path
 from podstream_workloads.stream.recording.sealing import Finished, Sealer
-from podstream_workloads.stream.recording.segment import Segment
+from podstream_workloads.stream.recording.segment import Segment, Whole
 
 logger = logging.getLogger(__name__)
 
@@ -88,8 +89,8 @@ class Recorder:
         self._room_checked_at = 0.0
         self._finished: tuple[Finished, ...] = ()
         self._stopped: Stopped | None = None
-        self._is_settled = threading.Event()
-        self._is_settled.set()
+        self._stops: deque[threading.Event] = deque()
+        self._last_stop: threading.Event | None = None
 
     # -- the side that receives frames; none of this waits -----------------------------------------
 
@@ -127,12 +128,13 @@ class Recorder:
         """Finish the file with the frames that have been offered."""
         if self._is_wanted:
             self._is_wanted = False
-            self._is_settled.clear()
+            self._last_stop = threading.Event()
+            self._stops.append(self._last_stop)
             self._box.order(Order.STOP)
 
     def settle(self, *, timeout_s: float) -> bool:
-        """Wait until a file that was stopped is finished; whether it is."""
-        return self._is_settled.wait(timeout_s)
+        """Wait until the file that was stopped last is finished; whether it is."""
+        return self._last_stop is None or self._last_stop.wait(timeout_s)
 
     def close(self, *, timeout_s: float) -> bool:
         """Finish the file and end the thread; whether it has ended in time. Waits."""
@@ -181,9 +183,7 @@ class Recorder:
                     case Order.START:
                         self._stopped = None
                         self._finish()
-                    case Order.STOP:
-                        self._finish()
-                    case Order.CLOSE:
+                    case Order.STOP | Order.GIVE_UP | Order.CLOSE:
                         self._finish()
             except Stopped as stopped:
                 self._give_up(stopped)
@@ -193,7 +193,7 @@ class Recorder:
                 self._give_up(Stopped(StopReason.ENCODER, f"the encoder failed: {error}"))
             assert self._sealer is not None  # it is started before this thread
             if item is Order.STOP:
-                self._sealer.call_after(self._is_settled.set)
+                self._sealer.call_after(self._stops.popleft().set)
             if item is Order.CLOSE:
                 self._sealer.close()
                 return
@@ -246,12 +246,16 @@ class Recorder:
         if segment is None:
             return
         try:
-            whole = segment.finish()
+            self._keep(segment.finish())
         except BaseException:
-            segment.abandon()
+            left = segment.abandon()
+            if left is not None:
+                self._keep(left)
             raise
+
+    def _keep(self, whole: Whole) -> None:
         self._written += whole.bytes
-        assert self._sealer is not None
+        assert self._sealer is not None  # it is started before this thread
         self._sealer.seal(whole)
 
     def _give_up(self, stopped: Stopped) -> None:
@@ -261,7 +265,7 @@ class Recorder:
         try:
             self._finish()
         except (OSError, av.error.FFmpegError, NoAviHeader, ValueError) as error:
-            logger.error("the last file is lost: %s", error)
+            logger.error("the last file ends early: %s", error)
         self._on_change()
 
     # -- the sealing thread ------------------------------------------------------------------------
@@ -281,4 +285,5 @@ class Recorder:
     def _on_seal_failure(self, error: OSError) -> None:
         self._stopped = stopped_by(error, self._place.folder)
         logger.error("recording ended: %s", self._stopped)
+        self._box.order(Order.GIVE_UP)  # the segment belongs to the recording thread
         self._on_change()

@@ -113,11 +113,6 @@ class Segment:
             stream.codec_context.gop_size = round(DEFAULT_FPS)
 
     @property
-    def frames(self) -> int:
-        """Written so far."""
-        return self._frames
-
-    @property
     def size(self) -> int:
         """Bytes on the disk so far; the muxer keeps some more."""
         return self._part.stat().st_size
@@ -164,16 +159,39 @@ class Segment:
         self._part.rename(self._path)
         return Whole(self._path, self._frames, seconds, size)
 
-    def abandon(self) -> None:
-        """Close and remove the file; nothing is raised."""
+    def abandon(self) -> Whole | None:
+        """Close a file that cannot be finished, and keep what players open; nothing is raised.
+
+        Returns:
+            An MP4 file up to its last fragment. Without its index an AVI file is none, and is
+            removed.
+        """
         with contextlib.suppress(OSError, av.error.FFmpegError):  # as its disk is full, say
             self._container.close()
+        if not self._is_avi:
+            with contextlib.suppress(OSError, av.error.FFmpegError):
+                frames, seconds = _playable(self._part)
+                if frames:
+                    self._part.rename(self._path)
+                    return Whole(self._path, frames, seconds, self._path.stat().st_size)
         self._part.unlink(missing_ok=True)
+        return None
 
     def _rate(self) -> float:
         if self._frames < 2 or self._playing_s <= 0:  # noqa: PLR2004 - a rate needs two
             return DEFAULT_FPS
         return min(max((self._frames - 1) / self._playing_s, _MIN_FPS), _MAX_FPS)
+
+
+def _playable(path: Path) -> tuple[int, float]:
+    """Whole frames of a file and the time of its last one, seconds."""
+    frames, last_s = 0, 0.0
+    with av.open(str(path)) as container:
+        for packet in container.demux(container.streams.video[0]):
+            if packet.size and packet.pts is not None:
+                frames += 1
+                last_s = max(last_s, float(packet.pts * packet.time_base))
+    return frames, last_s
 
 
 def _picture(frame: Frame, *, pixels: str) -> av.VideoFrame:
