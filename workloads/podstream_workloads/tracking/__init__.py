@@ -1,0 +1,1 @@
+"""Tracking: cameras' edge, the site's orchestrator, intruder detection."""

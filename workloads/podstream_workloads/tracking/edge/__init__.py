@@ -1,0 +1,1 @@
+"""Cameras' edge: from pictures to followed boxes, and their way to the site's orchestrator."""
