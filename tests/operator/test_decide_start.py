@@ -27,7 +27,9 @@ from fakes.values import (
 )
 from podstream_core.agentapi import AgentPhase, AgentState
 from podstream_core.api import (
+    AccessStatus,
     ConditionType,
+    SessionStatus,
     StreamSession,
 )
 from podstream_operator.decide import (
@@ -257,6 +259,17 @@ def test_trouble_that_is_over_is_taken_back() -> None:
 def test_secret_is_looked_after(memory: Memory, checks: bool) -> None:
     plan = run(make_session(), pods=(make_pod(),), memory=memory)
     assert [type(action) for action in plan.actions] == ([EnsureSecret] if checks else [])
+
+
+def test_a_started_operator_looks_for_a_known_secret_within_the_interval() -> None:
+    session = make_session(status=SessionStatus(access=AccessStatus(secret_name="ball-access")))
+    looks = [
+        [type(action) for action in run(session, pods=(make_pod(),), memory=NEW, now=at(s)).actions]
+        for s in range(61)
+    ]
+    assert looks[60] == [EnsureSecret]
+    assert sorted(looks, key=len) == looks, "once it is due it stays so"
+    assert looks[0] == [], "this session's share of the minute is more than nothing"
 
 
 def test_of_two_pods_that_were_taken_everybody_keeps_the_same() -> None:
