@@ -16,6 +16,7 @@ from podstream_router.routes import PodRoute, RouteTable, SessionRoute
 from podstream_router.targets import SessionTarget
 
 _PATH: Final = "/s/{namespace}/{session}/results"
+_MEMBERS: Final = ("phase", "failure", "timeline", "results")
 
 TargetReader = Callable[[web.Request], Awaitable[SessionTarget]]
 
@@ -43,12 +44,17 @@ class ResultsHandler:
         return web.Response(body=text, content_type="application/json")
 
     async def _from_pod(self, session: SessionRoute, pod: PodRoute) -> dict[str, Any] | None:
-        try:
-            state = (await self._agent.state(pod)).to_body()
-        except (TryAgain, Refusal):
-            return None
-        members = ("phase", "failure", "timeline", "results")
-        return {**_head(session, "pod"), **{name: state.get(name) for name in members}}
+        found = await live_figures(self._agent, pod)
+        return None if found is None else {**_head(session, "pod"), **found}
+
+
+async def live_figures(agent: AgentClient, pod: PodRoute) -> dict[str, Any] | None:
+    """Phase, timeline and results as the pod has them; `None` where it does not answer."""
+    try:
+        state = (await agent.state(pod)).to_body()
+    except (TryAgain, Refusal):
+        return None
+    return {name: state.get(name) for name in _MEMBERS}
 
 
 def _from_status(session: SessionRoute) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class Limits:
     sessions_per_namespace: int = 0
     """Living sessions of a namespace, above which pools take no connections there; 0: no limit."""
     requests_per_second: float = 50.0
-    """WHEP requests per source address; 0 switches the limit off."""
+    """WHEP, WHIP, viewers' and dashboard requests per source address; 0 switches the limit off."""
     dashboard_streams: int = 64
     """Open pages of the dashboard, each with a stream of changes."""
     flows: int = 8192

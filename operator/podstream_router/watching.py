@@ -102,11 +102,14 @@ class WatchHandlers:
 
         async def handle(request: web.Request) -> web.StreamResponse:
             result = "Abandoned"
+
+            def on_bound() -> None:
+                nonlocal result  # whoever is served ends by leaving, which cancels this handler
+                result = "Bound"
+
             try:
                 with log_fields(**request.match_info):
-                    response = await self._watch(request, protocol)
-                result = "Bound"
-                return response
+                    return await self._watch(request, protocol, on_bound)
             except Refusal as refusal:
                 result = refusal.error
                 logger.info("viewer refused", extra={"error": result, "cause": refusal.message})
@@ -122,7 +125,9 @@ class WatchHandlers:
             return check_token(token, keys=self._client_keys)
         return read_credential(request.headers.get("Authorization"), keys=self._client_keys)
 
-    async def _watch(self, request: web.Request, protocol: Protocol) -> web.StreamResponse:
+    async def _watch(
+        self, request: web.Request, protocol: Protocol, on_bound: Callable[[], None]
+    ) -> web.StreamResponse:
         source = client_address(request)
         self._rate.spend(source)
         target = ViewTarget(session_key(request), self._credential(request), self._desk.routes)
@@ -138,6 +143,7 @@ class WatchHandlers:
                     }
                 )
                 fields = about(seat.session.key, pod=seat.pod, connection=stream.connection)
+                on_bound()
                 logger.info("viewer bound", extra=fields)
                 try:
                     await response.prepare(request)

@@ -53,6 +53,16 @@ async def test_a_person_hears_of_all_sessions_and_pools(
             assert await anext(stream) == ("session-gone", {"namespace": "lab", "name": "ball"})
 
 
+async def test_a_page_of_an_empty_cluster_is_ready_at_once(
+    router: Harness, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("podstream_router.dashboard.stream.HEARTBEAT_S", 3600.0)
+    know_people(router)
+    async with http.get(router.url("/api/v1/events"), headers=as_person(ADA)) as response:
+        async with asyncio.timeout(WAIT_S):
+            assert (await anext(events(response)))[0] == "ready"
+
+
 async def test_the_holder_of_a_token_hears_of_one_session_only(
     router: Harness, http: aiohttp.ClientSession
 ) -> None:

@@ -62,6 +62,15 @@ async def test_viewer_gets_what_the_pod_sends(
     assert metric(router.router, "connections_total", protocol=protocol.value, result="Bound") == 1
 
 
+async def test_viewer_that_leaves_was_served(router: Harness, http: aiohttp.ClientSession) -> None:
+    await camera(router, send=one_and_wait)
+    response = await http.get(router.url(PATHS[Protocol.VIEW]))
+    await response.content.readexactly(len(FRAME))
+    response.close()
+    labels = {"protocol": Protocol.VIEW.value, "result": "Bound"}
+    await until(lambda: metric(router.router, "connections_total", **labels) == 1)
+
+
 async def test_mjpeg_names_the_boundary_that_browsers_need(
     router: Harness, http: aiohttp.ClientSession
 ) -> None:

@@ -15,7 +15,6 @@ from podstream_router.dashboard.people import People, Person
 from podstream_router.errors import (
     Forbidden,
     Unauthorized,
-    UnknownPool,
     UnknownSession,
     WrongSession,
 )
@@ -108,20 +107,6 @@ class Doorkeeper:
         self._check_namespace(caller, key)
         if entry is None:
             raise UnknownSession(f"there is no session {key}")
-        return entry
-
-    def pool(self, caller: Caller, key: SessionKey) -> Entry:
-        """A pool that the caller may see.
-
-        Raises:
-            Refusal: it is not for them, or there is none.
-        """
-        if isinstance(caller, Holder):
-            raise WrongSession("a session's token opens no pool")
-        self._check_namespace(caller, key)
-        entry = self._board.get("pool", key)
-        if entry is None:
-            raise UnknownPool(f"there is no pool {key}")
         return entry
 
     def visible(self, caller: Caller, place: Place) -> Entry | None:

@@ -3,16 +3,18 @@
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from podstream_core.api import SessionKey
 from podstream_router.agent import AgentClient
-from podstream_router.errors import Refusal, TryAgain
+from podstream_router.results import live_figures
 from podstream_router.routes import RouteTable
 
 INTERVAL_S: Final = 1.0
+_PATIENCE_S: Final = 2.0
+"""A pod that stands still does not hold up the page's other news."""
 _MAX_KEPT: Final = 1000
 
 
@@ -53,11 +55,12 @@ class LiveResults:
         if pod is None:
             return None
         try:
-            state: dict[str, Any] = (await self._agent.state(pod)).to_body()
-        except (TryAgain, Refusal):
+            async with asyncio.timeout(_PATIENCE_S):
+                shown = await live_figures(self._agent, pod)
+        except TimeoutError:
             return None
-        members = ("phase", "failure", "timeline", "results")
-        shown = {name: state.get(name) for name in members}
+        if shown is None:
+            return None
         return msgspec.json.encode(
             {"namespace": key.namespace, "name": key.name, "at": time.time(), **shown}
         )

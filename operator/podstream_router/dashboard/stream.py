@@ -86,21 +86,19 @@ class EventStreams:
             response = web.StreamResponse(headers=_HEADERS)
             await response.prepare(request)
             page = _Page(response)
-            for place in self._places_of(caller, only):
-                changes.tell(place)
             until = self._clock() + LIFETIME_S
 
             async def run() -> None:
-                first, check_at = True, self._clock() + RECHECK_S
+                check_at = self._clock() + RECHECK_S
+                # What there is at first, which may be nothing, is there at once.
+                await self._send(page, caller, set(self._places_of(caller, only)), only=only)
+                await page.event("ready", b"{}")
                 while self._clock() < until:
                     if self._clock() >= check_at:
                         await self._door.check_again(request, caller, only)
                         check_at = self._clock() + RECHECK_S
                     changed = await changes.wait(timeout_s=INTERVAL_S if only else HEARTBEAT_S)
                     await self._send(page, caller, changed, only=only)
-                    if first:
-                        await page.event("ready", b"{}")
-                        first = False
                     if only is not None:
                         await self._send_figures(page, only)
                     await page.heartbeat(self._clock())

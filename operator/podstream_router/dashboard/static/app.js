@@ -9,10 +9,12 @@ import {sessionPage} from "./session.js";
 const main = document.getElementById("main");
 let me;
 let leave = () => {};
+let turn = 0;
 
 function logOut(message = "") {
   leave();
   leave = () => {};
+  turn += 1;
   token.clear();
   me = undefined;
   frame();
@@ -35,7 +37,10 @@ function stream(path, onEvent) {
   const stop = new AbortController();
   let broken = false;
   follow(path, {signal: stop.signal, onEvent, onState: (state, error) => {
-    if (state === "refused") logOut(error.message);
+    if (state === "refused") {
+      if (error.status === 404) notice(error.message);  // what one looked at is gone, not one's rights
+      else logOut(error.message);
+    }
     else if (state === "broken" && !broken) { broken = true; notice("The connection broke off; trying again …"); }
     else if (state === "live" && broken) { broken = false; notice("Connected again."); }
   }});
@@ -59,27 +64,36 @@ function showList() {
   return () => { stop(); clearInterval(clock); };
 }
 
-async function showSession(key) {
+async function readSession(key) {
+  const mine = turn;
   replace(main, h("p", {}, "Loading …"));
-  let session;
   try {
-    session = await read(sessionPath(key));
+    return await read(sessionPath(key));
   } catch (error) {
-    replace(main, h("h1", {}, `${key.namespace}/${key.name}`), h("p", {class: "fault", role: "alert"}, error.message));
-    return () => {};
+    if (mine === turn) {
+      replace(main, h("h1", {}, `${key.namespace}/${key.name}`), h("p", {class: "fault", role: "alert"}, error.message));
+    }
+    return null;
   }
+}
+
+function showSession(session) {
   const page = sessionPage(main, {session, me});
-  const stop = stream(`${sessionPath(key)}/events`, page.onEvent);
+  const stop = stream(`${sessionPath(session)}/events`, page.onEvent);
   return () => { stop(); page.close(); };
 }
 
 async function route() {
   leave();
   leave = () => {};
+  const mine = ++turn;
   const [, place, namespace, name] = location.hash.split("/");
-  if (me.kind === "session") leave = await showSession(me.session);
-  else if (place === "sessions" && namespace && name) leave = await showSession({namespace, name});
-  else if (place === "new" && me.mayCreateIn.length) createPage(main, {me});
+  const key = me.kind === "session" ? me.session : place === "sessions" && namespace && name ? {namespace, name} : null;
+  if (key) {
+    const session = await readSession(key);
+    if (mine !== turn) return;  // meanwhile one has gone elsewhere
+    if (session) leave = showSession(session);
+  } else if (place === "new" && me.mayCreateIn.length) createPage(main, {me});
   else leave = showList();
   main.focus({preventScroll: true});
 }

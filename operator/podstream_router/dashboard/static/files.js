@@ -2,21 +2,13 @@
 import {clientToken} from "./access.js";
 import {read, request, sessionPath} from "./api.js";
 import {figure, h, panel, replace, table} from "./dom.js";
+import {figuresOf} from "./figures.js";
 import {hasEnded} from "./phase.js";
 
 function csv(session, results) {
   const quote = (value) => `"${String(value).replaceAll('"', '""')}"`;
   const lines = ["session,workload,figure,value"];
-  const walk = (workload, value, path) => {
-    if (value !== null && typeof value === "object") {
-      for (const [name, member] of Object.entries(value)) walk(workload, member, path ? `${path}.${name}` : name);
-    } else {
-      lines.push([session.name, workload, path, value].map(quote).join(","));
-    }
-  };
-  for (const [workload, value] of Object.entries(results)) {
-    if (value !== null && typeof value === "object") walk(workload, value, "");
-  }
+  for (const row of figuresOf(results)) lines.push([session.name, ...row].map(quote).join(","));
   return `${lines.join("\r\n")}\r\n`;
 }
 

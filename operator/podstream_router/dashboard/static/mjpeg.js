@@ -13,7 +13,6 @@ function headEnd(bytes) {
 export class Pictures {
   constructor(canvas) {
     this.canvas = canvas;
-    this.shown = 0;
   }
 
   get playing() {
@@ -67,7 +66,6 @@ export class Pictures {
     }
     canvas.getContext("2d").drawImage(bitmap, 0, 0);
     bitmap.close();
-    this.shown += 1;
   }
 
   stop() {

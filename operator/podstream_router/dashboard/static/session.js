@@ -3,26 +3,13 @@ import {read, sessionPath} from "./api.js";
 import {controlPanel} from "./control.js";
 import {filesPanel} from "./files.js";
 import {figure, h, notice, panel, replace, table} from "./dom.js";
+import {figuresOf} from "./figures.js";
 import {hasEnded, phaseOf} from "./phase.js";
 import {Plot} from "./plot.js";
 import {watchPanel} from "./watching.js";
 
-function* flatten(value, path = "") {
-  if (Array.isArray(value)) {
-    for (const [index, member] of value.entries()) yield* flatten(member, `${path}[${index}]`);
-  } else if (value !== null && typeof value === "object") {
-    for (const [name, member] of Object.entries(value)) yield* flatten(member, path ? `${path}.${name}` : name);
-  } else {
-    yield [path, value];
-  }
-}
-
 function resultsTable(results) {
-  const rows = [];
-  for (const [workload, figures] of Object.entries(results ?? {})) {
-    if (figures === null || typeof figures !== "object") continue;
-    for (const [path, value] of flatten(figures)) rows.push([workload, path, figure(value)]);
-  }
+  const rows = [...figuresOf(results ?? {})].map(([workload, path, value]) => [workload, path, figure(value)]);
   if (!rows.length) return h("p", {}, "No results yet.");
   const caption = results.final ? "Final" : "Live, not final yet";
   return table(caption, [{text: "Workload"}, {text: "Figure"}, {text: "Value", number: true}], rows);
@@ -63,7 +50,7 @@ export function sessionPage(main, {session, me}) {
   const story = h("div", {});
   const plot = new Plot({title: "Error of the estimates", first: "RMSE", second: "95th percentile", unit: "px"});
   const video = watchPanel(current, me);
-  const control = controlPanel(current, me);
+  const control = controlPanel(current);
   const files = filesPanel(current, me);
   const events = eventsPanel(current, me);
   const error = panel("Error over time", plot.element);
@@ -76,7 +63,7 @@ export function sessionPage(main, {session, me}) {
 
   const figures = (found, at) => {
     replace(results, resultsTable(found));
-    plot.add(at, found?.circle?.rmsePx, found?.circle?.errorP95Px);
+    if (at !== undefined) plot.add(at, found?.circle?.rmsePx, found?.circle?.errorP95Px);
     files.update(found ?? undefined);
   };
   const update = (next) => {
@@ -88,7 +75,7 @@ export function sessionPage(main, {session, me}) {
       status.pod ? ` · pod ${status.pod.name} on ${status.pod.node ?? "?"} (${status.pod.origin ?? "?"})` : "");
     error.hidden = !next.spec.circle;
     replace(story, ...storyTable(next));
-    if (hasEnded(next) || !results.hasChildNodes()) figures(status.results, Date.now() / 1000);
+    if (hasEnded(next)) figures(status.results);
     for (const part of [video, control, files]) part.update();
     if (phase !== now) {
       if (phase !== undefined) { notice(`${next.name} is ${now}`); events.load(); }
