@@ -35,6 +35,14 @@ def test_recordings_go_to_their_claims_folder(tmp_path: Path) -> None:
     assert (tmp_path / "recordings").resolve() == tmp_path / "films"
 
 
+def test_the_film_of_a_source_lies_on_its_claim(tmp_path: Path) -> None:
+    (tmp_path / "films").mkdir()
+    file = {"claimName": "films", "path": "a.mp4"}
+    spec = SessionSpec.from_body({"stream": {"source": {"type": "File", "file": file}}})
+    lay_out(spec, mounts={"films": tmp_path / "films"}, folder=tmp_path)
+    assert (tmp_path / "source").resolve() == tmp_path / "films"
+
+
 @pytest.mark.parametrize(
     ("spec", "mounts", "lines"),
     [

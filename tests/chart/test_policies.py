@@ -56,6 +56,31 @@ def test_session_pods_are_closed_but_to_router_and_operator() -> None:
     }
 
 
+CAMERAS = ({"ipBlock": {"cidr": "10.20.0.0/24"}}, 554)
+
+
+def test_pods_that_pull_reach_what_the_installation_names_and_dns_only() -> None:
+    where, port = CAMERAS
+    (spec,) = [
+        item["spec"]
+        for item in of_kind(render("everything"), "NetworkPolicy")
+        if item["metadata"]["name"] == "podstream-sources"
+        and item["metadata"]["namespace"] == "team-a"
+    ]
+    assert spec["podSelector"] == {
+        "matchLabels": {"podstream.dev/role": "session", "podstream.dev/pulls": "RTSP"}
+    }
+    assert spec["policyTypes"] == ["Egress"]
+    cameras, dns = spec["egress"]
+    assert cameras == {"to": [where], "ports": [tcp(port)]}
+    assert dns["ports"] == [{"port": 53, "protocol": "UDP"}, tcp(53)]
+
+
+def test_nothing_is_pulled_unless_the_installation_names_it() -> None:
+    names = {item["metadata"]["name"] for item in of_kind(render("default"), "NetworkPolicy")}
+    assert "podstream-sources" not in names
+
+
 def test_client_pods_reach_the_router_and_dns_only() -> None:
     spec = policy("podstream-client")
     assert spec["podSelector"] == {"matchLabels": {"podstream.dev/role": "client"}}
@@ -131,8 +156,10 @@ def test_every_served_namespace_is_closed() -> None:
     assert places == {
         ("default", "podstream-session"),
         ("default", "podstream-client"),
+        ("default", "podstream-sources"),
         ("team-a", "podstream-session"),
         ("team-a", "podstream-client"),
+        ("team-a", "podstream-sources"),
         ("streams", "podstream-operator"),
         ("streams", "podstream-router"),
     }

@@ -19,6 +19,7 @@ from podstream_core.api import (
     RecordingResults,
     Results,
     StreamResults,
+    StreamSourceResults,
     StreamState,
     Timeline,
 )
@@ -71,6 +72,14 @@ STREAM = StreamResults(
     incomplete_frames=BIG_COUNT,
     suspected_width=BIG_COUNT,
     viewers=BIG_COUNT,
+    source=StreamSourceResults(
+        connected=True,
+        connections=BIG_COUNT,
+        codec="c" * 20,
+        width=BIG_COUNT,
+        height=BIG_COUNT,
+        message="m" * 100,
+    ),
     recording=RECORDING,
     recordings=[
         RecordingFile(
@@ -144,6 +153,7 @@ def test_largest_state_of_every_member_is_set() -> None:
     assert results.stream is not None
     assert results.image_ops.batch is not None
     assert results.stream.recording is not None
+    assert results.stream.source is not None
     unset = [
         f"{type(value).__name__}.{name}"
         for value in (
@@ -154,6 +164,7 @@ def test_largest_state_of_every_member_is_set() -> None:
             results.image_ops.operations,
             results.image_ops.batch,
             results.stream,
+            results.stream.source,
             results.stream.recording,
             largest_state("").timeline,
         )

@@ -1,14 +1,18 @@
-"""Pods of sessions that work on volumes: pictures of a batch, recordings."""
+"""Pods of sessions that work on volumes or fetch their video: batches, recordings, sources."""
 
 from typing import Any
 
 import pytest
 
-from fakes.values import START, at, make_memory, make_session
+from fakes.values import IMAGE, START, at, make_memory, make_session
 from podstream_core.api import SessionStatus
 from podstream_operator.decide.timeouts import next_expiry
 from podstream_operator.resources.batch_volumes import batch_volumes
+from podstream_operator.resources.pulls import pulls_label
 from podstream_operator.resources.recording_volume import recording_volume
+from podstream_operator.resources.session_pod import build_session_pod
+from podstream_operator.resources.shape import pod_shape
+from podstream_operator.resources.source_volume import source_volume
 
 
 def pictures(**batch: Any) -> dict[str, Any]:
@@ -68,3 +72,42 @@ def test_recordings_are_kept_on_their_claim() -> None:
 def test_recordings_without_a_claim_need_no_volume() -> None:
     spec = make_session(circle=None, stream={"recording": {}}).spec
     assert recording_volume(spec).volumes == []
+
+
+FILM = {"type": "File", "file": {"path": "a.mp4", "claimName": "films"}}
+CAMERA = {"type": "RTSP", "rtsp": {"url": "rtsp://camera/live"}}
+
+
+def test_the_file_of_a_source_is_only_read() -> None:
+    found = source_volume(make_session(circle=None, stream={"source": FILM}).spec)
+    claim = {"claimName": "films", "readOnly": True}
+    assert found.volumes == [{"name": "source", "persistentVolumeClaim": claim}]
+    assert found.mounts == [{"name": "source", "mountPath": "/podstream/source", "readOnly": True}]
+
+
+def test_a_file_of_the_image_needs_no_volume() -> None:
+    file = {"type": "File", "file": {"path": "/films/a.mp4"}}
+    assert source_volume(make_session(circle=None, stream={"source": file}).spec).volumes == []
+
+
+@pytest.mark.parametrize(
+    ("source", "labels"),
+    [
+        pytest.param(CAMERA, {"podstream.dev/pulls": "RTSP"}, id="camera"),
+        pytest.param(FILM, {}, id="file"),
+        pytest.param({}, {}, id="pushed"),
+    ],
+)
+def test_only_pods_that_pull_may_begin_connections(
+    source: dict[str, Any], labels: dict[str, str]
+) -> None:
+    """The label opens the chart's policy, so it is the pod's shape and nothing that a user sets."""
+    spec = make_session(circle=None, stream={"source": source}).spec
+    assert pulls_label(spec) == labels
+    pod = build_session_pod(
+        make_session(circle=None, stream={"source": source}), image=IMAGE, restarts=0
+    )
+    assert labels.items() <= pod["metadata"]["labels"].items()
+    assert ("podstream.dev/pulls" in pod["metadata"]["labels"]) is bool(labels)
+    other = make_session(circle=None, stream={}).spec
+    assert (pod_shape(spec, image=IMAGE) == pod_shape(other, image=IMAGE)) is (source == {})

@@ -23,6 +23,8 @@ LABEL_SHAPE: Final = f"{GROUP}/pod-shape"
 """Hash over everything that is fixed when a pod is created."""
 LABEL_POOL: Final = f"{GROUP}/pool"
 """Name of the StreamPool that a pod was started for, or that a connection's session came from."""
+LABEL_PULLS: Final = f"{GROUP}/pulls"
+"""On a pod that fetches its video itself, what by; such pods may reach what the chart names."""
 ANNOTATION_ASSIGNMENT: Final = f"{GROUP}/assignment"
 """On a session that a connection has made: which pod a router has assigned to it, as
 `<assignment id>/<pod's name>/<pod's UID>` (`podstream_core.assignment`)."""
@@ -76,6 +78,8 @@ BATCH_OUTPUT: Final = "batch/output"
 """Below it: where their results are written."""
 RECORDINGS: Final = "recordings"
 """Below it: the volume of spec.stream.recording."""
+SOURCE: Final = "source"
+"""Below it: the volume of spec.stream.source.file."""
 
 TERMINATION_MESSAGE_PATH: Final = "/dev/termination-log"
 

@@ -60,7 +60,8 @@ def encode_termination(state: AgentState) -> bytes:
     record = _dump(body)
     lists = _lists(body.get("r"))
     while len(record) > RECORD_BYTES and any(lists):
-        max(lists, key=len).pop()
+        # Of equally long ones the last, so that the order of workloads decides.
+        max(reversed(lists), key=len).pop()
         record = _dump(body)
     if len(record) > RECORD_BYTES and "f" in body:
         reason, message = body["f"]

@@ -14,9 +14,11 @@ from podstream_operator.resources.metadata import (
     user_entries,
 )
 from podstream_operator.resources.names import session_pod_name
+from podstream_operator.resources.pulls import pulls_label
 from podstream_operator.resources.quantities import merge_resources
 from podstream_operator.resources.recording_volume import recording_volume
 from podstream_operator.resources.shape import pod_shape
+from podstream_operator.resources.source_volume import source_volume
 
 SCRATCH_SIZE: Final = "256Mi"
 """Upper bound of /tmp: artefacts of a session (tables, plots, recordings without a volume)."""
@@ -39,6 +41,7 @@ def build_session_pod(
             **user_entries(session.spec.pod.labels),
             **child_labels(session, role=names.ROLE_SESSION),
             **pool_label(session),
+            **pulls_label(session.spec),
             names.LABEL_SHAPE: pod_shape(session.spec, image=image),
         },
         "annotations": {
@@ -59,6 +62,7 @@ def build_warm_pod(pool: StreamPool, *, image: SessionImage) -> dict[str, Any]:
         "labels": {
             **user_entries(template.pod.labels),
             **child_labels(pool, role=names.ROLE_SESSION),
+            **pulls_label(template),
             names.LABEL_SHAPE: pod_shape(template, image=image),
         },
         "ownerReferences": [owner_reference(pool)],
@@ -93,7 +97,7 @@ def pool_label(session: StreamSession) -> dict[str, str]:
 
 def _pod(metadata: dict[str, Any], *, spec: CommonSpec, image: SessionImage) -> dict[str, Any]:
     knobs = spec.pod
-    own = batch_volumes(spec) + recording_volume(spec)
+    own = batch_volumes(spec) + recording_volume(spec) + source_volume(spec)
     # Volumes are written by the group of the images' user; without any nothing has to be owned.
     group = {"fsGroup": POD_SECURITY["runAsGroup"]} if own.volumes else {}
     body: dict[str, Any] = {

@@ -7,7 +7,9 @@ from typing import Any, Final
 from podstream_core.api import CommonSpec
 from podstream_operator.resources.batch_volumes import batch_volumes
 from podstream_operator.resources.image import SessionImage
+from podstream_operator.resources.pulls import pulls_label
 from podstream_operator.resources.recording_volume import recording_volume
+from podstream_operator.resources.source_volume import source_volume
 
 _HASH_CHARS: Final = 16
 
@@ -25,8 +27,12 @@ def pod_shape(spec: CommonSpec, *, image: SessionImage) -> str:
         "publicKeys": image.public_keys,
         "pod": spec.pod.to_body(),
     }
-    volumes = (batch_volumes(spec) + recording_volume(spec)).volumes
-    if volumes:  # left out otherwise: the digests of other pods stay what they were
+    volumes = (batch_volumes(spec) + recording_volume(spec) + source_volume(spec)).volumes
+    # What follows is left out where it is empty: the digests of other pods stay what they were.
+    if volumes:
         fixed["volumes"] = volumes
+    pulls = pulls_label(spec)
+    if pulls:
+        fixed["pulls"] = pulls
     text = json.dumps(fixed, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:_HASH_CHARS]

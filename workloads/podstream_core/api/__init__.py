@@ -75,7 +75,16 @@ from podstream_core.api.status import (
     SessionStatus,
     Timeline,
 )
-from podstream_core.api.stream import SourceType, Stream, StreamResults, StreamSource, StreamState
+from podstream_core.api.stream import (
+    SourceType,
+    Stream,
+    StreamFile,
+    StreamResults,
+    StreamRtsp,
+    StreamSource,
+    StreamSourceResults,
+    StreamState,
+)
 
 __all__ = [
     "SCRATCH_MAX_BYTES",
@@ -133,10 +142,13 @@ __all__ = [
     "SourceType",
     "StopReason",
     "Stream",
+    "StreamFile",
     "StreamPool",
     "StreamResults",
+    "StreamRtsp",
     "StreamSession",
     "StreamSource",
+    "StreamSourceResults",
     "StreamState",
     "Template",
     "TemplateSpec",

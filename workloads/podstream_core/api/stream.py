@@ -1,7 +1,7 @@
 """The stream workload: raw pictures pushed over TCP."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta
 
@@ -24,6 +24,32 @@ class SourceType(StrEnum):
     """A client pushes them over TCP."""
     SYNTHETIC = "Synthetic"
     """The pod draws a moving pattern."""
+    FILE = "File"
+    """The pod plays a video file."""
+    RTSP = "RTSP"
+    """The pod pulls the video of a camera or server."""
+
+
+_FILE_PATH: Final = r"^[^\\]+$"
+_RTSP_URL: Final = r"^rtsps?://[^/\s]+(/\S*)?$"
+
+
+class StreamFile(ApiValue, frozen=True, kw_only=True):
+    """`spec.stream.source.file`."""
+
+    path: Annotated[str, Meta(min_length=1, max_length=512, pattern=_FILE_PATH)]
+    """Below the claim's root; without a claim an absolute path in the session's image."""
+    claim_name: str | None = None
+    """PersistentVolumeClaim of the session's namespace, mounted read-only."""
+    loop: bool = False
+
+
+class StreamRtsp(ApiValue, frozen=True, kw_only=True):
+    """`spec.stream.source.rtsp`."""
+
+    url: Annotated[str, Meta(max_length=512, pattern=_RTSP_URL)]
+    timeout_seconds: Annotated[int, Meta(ge=1, le=60)] = 5
+    """For the connection, and for each read from it."""
 
 
 class StreamSource(ApiValue, frozen=True, kw_only=True):
@@ -33,7 +59,18 @@ class StreamSource(ApiValue, frozen=True, kw_only=True):
     fps: Annotated[int, Meta(ge=1, le=120)] = 30
     """Of Synthetic."""
     frames: Annotated[int, Meta(ge=0, le=10_000_000)] = 0
-    """Of Synthetic: the workload is done after so many; 0: it never is."""
+    """Of what the pod makes or fetches itself: done after so many; 0: Synthetic and RTSP never are,
+    a file at its end."""
+    file: StreamFile | None = None
+    """Of File."""
+    rtsp: StreamRtsp | None = None
+    """Of RTSP."""
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether it ends by itself."""
+        plays_once = self.type is SourceType.FILE and self.file is not None and not self.file.loop
+        return self.type is not SourceType.PUSH and (self.frames > 0 or plays_once)
 
 
 class Stream(ApiValue, frozen=True, kw_only=True):
@@ -57,6 +94,20 @@ class Stream(ApiValue, frozen=True, kw_only=True):
         return self.source.type is SourceType.PUSH
 
 
+class StreamSourceResults(ApiValue, frozen=True, kw_only=True):
+    """`status.results.stream.source`: the way to what the pod fetches itself."""
+
+    connected: bool = False
+    connections: int = 0
+    """Made so far."""
+    codec: str | None = None
+    width: int | None = None
+    """Pixels, as they come; frames have those of the spec."""
+    height: int | None = None
+    message: str | None = None
+    """Why there is no connection now."""
+
+
 class StreamResults(ApiValue, frozen=True, kw_only=True):
     """`status.results.stream`."""
 
@@ -75,6 +126,8 @@ class StreamResults(ApiValue, frozen=True, kw_only=True):
     """Width that the pictures seem to have where it is not `spec.stream.width`."""
     viewers: int = 0
     """Connected now."""
+    source: StreamSourceResults | None = None
+    """Set for RTSP."""
     recording: RecordingResults | None = None
     """Set where the spec has a recording."""
     recordings: list[RecordingFile] = []

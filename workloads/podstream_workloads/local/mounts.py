@@ -78,6 +78,9 @@ def _volumes(spec: CommonSpec) -> Iterator[_Volume]:
             yield _Volume(f"{member}.input.volume.claimName", claim, names.BATCH_INPUT)
         if batch.output is not None:
             yield _Volume(f"{member}.output.claimName", batch.output.claim_name, names.BATCH_OUTPUT)
+    file = spec.stream.source.file if spec.stream is not None else None
+    if file is not None and file.claim_name is not None:
+        yield _Volume("spec.stream.source.file.claimName", file.claim_name, names.SOURCE)
     recording = spec.stream.recording if spec.stream is not None else None
     if recording is not None and recording.volume is not None:
         claim = recording.volume.claim_name

@@ -8,7 +8,14 @@ import msgspec
 
 from podstream_core import names
 from podstream_core.agentapi import SessionRef
-from podstream_core.api import LiveStream, Stream, StreamResults, StreamState
+from podstream_core.api import (
+    LiveStream,
+    SourceType,
+    Stream,
+    StreamResults,
+    StreamSourceResults,
+    StreamState,
+)
 from podstream_workloads.agent.workload import Artefact
 from podstream_workloads.stream.frames import CHANNELS, Frame
 from podstream_workloads.stream.recording.recorder import Place, Recorder
@@ -42,7 +49,9 @@ class Pipeline:
             volumes: where the session's volumes lie.
             on_change: called in any thread when `results` has news that should not wait.
         """
-        self.statistics = Statistics()
+        self.statistics = Statistics(checks_width=spec.source.type is SourceType.PUSH)
+        self.source: StreamSourceResults | None = None
+        """How the way to a source of the pod's own stands, where it has one."""
         self.viewing = Viewing(spec.width * spec.height * CHANNELS)
         self._live = LiveStream(state=StreamState.STOPPED)
         self._recorder = _make_recorder(
@@ -92,7 +101,10 @@ class Pipeline:
     def results(self) -> StreamResults:
         """The figures so far."""
         figures = msgspec.structs.replace(
-            self.statistics.results(), state=self._live.state, viewers=self.viewing.count
+            self.statistics.results(),
+            state=self._live.state,
+            viewers=self.viewing.count,
+            source=self.source,
         )
         if self._recorder is None:
             return figures

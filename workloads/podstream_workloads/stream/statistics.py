@@ -17,7 +17,9 @@ _LOOKS: Final = 5
 class Statistics:
     """Figures over all connections of a session."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, checks_width: bool = True) -> None:
+        """Begin at zero; `checks_width` looks whether raw frames have the declared width."""
+        self._checks_width = checks_width
         self._frames = 0
         self._bytes = 0
         self._discarded = 0
@@ -44,7 +46,7 @@ class Statistics:
             now: seconds on a monotonic clock.
         """
         self._declared = frame.shape[1]
-        if self._frames % _LOOK_EVERY < _LOOKS:
+        if self._checks_width and self._frames % _LOOK_EVERY < _LOOKS:
             self._widths.append(suspected_width(frame))
         self._frames += 1
         self._arrivals.append(now)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import ClassVar, Final
 
 from podstream_core.agentapi import Protocol
-from podstream_core.api import LiveSpec, SessionSpec, Stream, StreamResults
+from podstream_core.api import LiveSpec, SessionSpec, Stream, StreamResults, StreamSourceResults
 from podstream_workloads.agent import (
     Connection,
     SpecRejected,
@@ -22,7 +22,9 @@ from podstream_workloads.agent import (
 from podstream_workloads.stream.frames import Frame, FrameBuffer
 from podstream_workloads.stream.pipeline import Pipeline
 from podstream_workloads.stream.publisher import receive
-from podstream_workloads.stream.synthetic import draw
+from podstream_workloads.stream.sources.decoding import SourceError
+from podstream_workloads.stream.sources.making import follow_link, make_frames
+from podstream_workloads.stream.sources.rtsp import Link
 from podstream_workloads.stream.viewing import FORMATS
 
 logger = logging.getLogger(__name__)
@@ -42,7 +44,7 @@ class StreamWorkload(Workload):
         self._context: WorkloadContext | None = None
         self._spec = Stream()
         self._pipeline: Pipeline | None = None
-        self._drawing: asyncio.Task[None] | None = None
+        self._making: asyncio.Task[None] | None = None
         self._connections: dict[str, asyncio.Task[None]] = {}
         self._news: asyncio.TimerHandle | None = None
         self._told_at = -_NEWS_S
@@ -71,7 +73,7 @@ class StreamWorkload(Workload):
         self._pipeline.follow(live)
         context.ready()
         if not self._spec.is_pushed:
-            self._drawing = asyncio.create_task(self._draw(), name="draw")
+            self._making = asyncio.create_task(self._make(), name="source")
 
     async def update(self, live: LiveSpec) -> None:
         """Start or stop the stream or its recording; a file that was ended is whole afterwards."""
@@ -88,12 +90,12 @@ class StreamWorkload(Workload):
 
     @property
     def is_finite(self) -> bool:
-        """With a number of frames to draw; otherwise a session lasts until its publisher leaves."""
-        return not self._spec.is_pushed and self._spec.source.frames > 0
+        """Whether its source ends; otherwise a session lasts until its publisher leaves."""
+        return self._spec.source.is_finite
 
     @property
     def capacities(self) -> Mapping[str, int]:
-        """One publisher, unless the pod draws itself, and the viewers that the spec allows."""
+        """The viewers that the spec allows, and one publisher where frames come from a client."""
         viewers = {"viewer": self._spec.max_viewers}
         return {"publisher": 1, **viewers} if self._spec.is_pushed else viewers
 
@@ -125,9 +127,9 @@ class StreamWorkload(Workload):
 
     async def drain(self) -> None:
         """End all connections and finish the recording."""
-        if self._drawing is not None:
-            self._drawing.cancel()
-            await asyncio.wait([self._drawing])
+        if self._making is not None:
+            self._making.cancel()
+            await asyncio.wait([self._making])
         for connection_id in list(self._connections):
             await self.disconnect(connection_id)
         if self._news is not None:
@@ -178,16 +180,27 @@ class StreamWorkload(Workload):
         if self._connections.pop(connection.id, None) is not None:
             context.lost(connection.id, reason=reason)
 
-    async def _draw(self) -> None:
+    async def _make(self) -> None:
         context, pipeline, source = self._context, self._pipeline, self._spec.source
         assert context is not None
         assert pipeline is not None
 
-        def frame_came(frame: Frame) -> bool:
+        def frame_came(frame: Frame, size: int) -> bool:
+            pipeline.statistics.received(size)
             self._take(frame, context, pipeline)
             return not source.frames or pipeline.statistics.frames < source.frames
 
-        await draw(self._spec.width, self._spec.height, fps=source.fps, on_frame=frame_came)
+        def linked(link: Link) -> None:
+            pipeline.source = follow_link(pipeline.source or StreamSourceResults(), link)
+            context.results_changed()
+
+        try:
+            await make_frames(
+                self._spec, volumes=context.volumes_dir, on_frame=frame_came, on_link=linked
+            )
+        except SourceError as error:
+            context.fail("SourceFailed", f"spec.stream.source: {error}")
+            return
         context.done()
 
     def _take(self, frame: Frame, context: WorkloadContext, pipeline: Pipeline) -> None:

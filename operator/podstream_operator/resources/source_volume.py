@@ -1,0 +1,21 @@
+"""The volume that holds the file of a stream's source (`spec.stream.source.file`)."""
+
+from podstream_core import names
+from podstream_core.api import CommonSpec
+from podstream_operator.resources.volumes import PodVolumes
+
+NAME = "source"
+
+
+def source_volume(spec: CommonSpec) -> PodVolumes:
+    """The claim, whole and read-only. None for other sessions."""
+    file = spec.stream.source.file if spec.stream is not None else None
+    if file is None or file.claim_name is None:
+        return PodVolumes([], [])
+    claim = {"claimName": file.claim_name, "readOnly": True}
+    mount = {
+        "name": NAME,
+        "mountPath": f"{names.VOLUMES_PATH}/{names.SOURCE}",
+        "readOnly": True,
+    }
+    return PodVolumes([{"name": NAME, "persistentVolumeClaim": claim}], [mount])

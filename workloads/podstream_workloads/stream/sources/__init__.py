@@ -1,0 +1,1 @@
+"""Where frames come from that no client pushes raw: files, cameras, WebRTC."""
