@@ -10,12 +10,11 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 from aiohttp import web
 
-from podstream_core import names
 from podstream_core.agentapi import ENDED_BY_USER
 from podstream_core.api import SessionKey
 from podstream_router.agent import AgentClient
+from podstream_router.dashboard.asking import ask, strictly
 from podstream_router.dashboard.callers import Caller, Doorkeeper, Holder, Member
-from podstream_router.dashboard.orders import refuse_as
 from podstream_router.dashboard.paths import key_of
 from podstream_router.dashboard.people import Sender
 from podstream_router.dashboard.reading import answer
@@ -23,7 +22,7 @@ from podstream_router.errors import BadRequest, NotReady, Overloaded, SessionEnd
 from podstream_router.hints import Hints
 from podstream_router.http import read_text
 from podstream_router.routes import RouteTable, SessionRoute
-from podstream_router.watch import ApiError, ApiUnreachable
+from podstream_router.watch import sessions_in
 
 MAX_ORDER_BYTES: Final = 1024
 MERGE_PATCH: Final = "application/merge-patch+json"
@@ -125,20 +124,15 @@ class Control:
     async def _patch(
         self, caller: Caller, key: SessionKey, patch: Mapping[str, Any], *, dry_run: bool = False
     ) -> None:
-        path = f"/apis/{names.API_VERSION}/namespaces/{key.namespace}/{names.SESSION_PLURAL}"
-        # Strict: a member that the CRD lacks would otherwise be dropped in silence.
-        query = {"fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})}
-        try:
-            await self._api.send(
-                "PATCH",
-                f"{path}/{key.name}",
-                query=query,
-                body=patch,
-                content_type=MERGE_PATCH,
-                token=None if isinstance(caller, Holder) else caller.person.token,
-            )
-        except (ApiError, ApiUnreachable) as error:
-            raise refuse_as(error) from error
+        await ask(
+            self._api,
+            "PATCH",
+            f"{sessions_in(key.namespace).path}/{key.name}",
+            token=None if isinstance(caller, Holder) else caller.person.token,
+            query=strictly(dry_run=dry_run),
+            body=patch,
+            content_type=MERGE_PATCH,
+        )
 
 
 async def _read(request: web.Request, kind: type[_T]) -> _T:

@@ -5,47 +5,24 @@ The router lends its connection only: the API server sees the person, and its RB
 
 import base64
 import binascii
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from aiohttp import web
 
 from podstream_core import names
 from podstream_core.api import SessionKey
+from podstream_router.dashboard.asking import ask, strictly
 from podstream_router.dashboard.callers import Doorkeeper, Member
 from podstream_router.dashboard.paths import key_of
 from podstream_router.dashboard.people import Person, Sender
 from podstream_router.dashboard.reading import answer
-from podstream_router.errors import (
-    BadRequest,
-    Forbidden,
-    Overloaded,
-    Refusal,
-    Rejected,
-    UnknownSession,
-)
+from podstream_router.errors import BadRequest, Forbidden
 from podstream_router.http import read_text
-from podstream_router.watch import ApiError, ApiUnreachable
+from podstream_router.watch import sessions_in
 
 MAX_SPEC_BYTES: Final = 256 * 1024
 _MAX_EVENTS: Final = 50
-_FORBIDDEN: Final = 403
-_NOT_FOUND: Final = 404
-_TOO_MANY: Final = 429
-_SERVER_FAULT: Final = 500
-
-
-def refuse_as(error: ApiError | ApiUnreachable) -> Refusal:
-    """What the API server has said, for the page: validation messages as they are."""
-    if isinstance(error, ApiUnreachable):
-        return Overloaded("the Kubernetes API does not answer: try again")
-    if error.status == _FORBIDDEN:
-        return Forbidden(error.message)
-    if error.status == _NOT_FOUND:
-        return UnknownSession(error.message)
-    if error.status == _TOO_MANY or error.status >= _SERVER_FAULT:
-        return Overloaded(f"{error.message}: try again")
-    return Rejected(error.message, status=error.status, causes=error.causes)
 
 
 class NewSession(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
@@ -113,10 +90,14 @@ class Orders:
             "metadata": {"name": key.name, "namespace": key.namespace},
             "spec": msgspec.json.decode(wanted.spec),
         }
-        path = f"/apis/{names.API_VERSION}/namespaces/{key.namespace}/{names.SESSION_PLURAL}"
-        # Strict: a field that is misspelt is refused, not dropped.
-        query = {"fieldValidation": "Strict", **({"dryRun": "All"} if wanted.dry_run else {})}
-        await self._send(person, "POST", path, query=query, body=body)
+        await ask(
+            self._api,
+            "POST",
+            sessions_in(key.namespace).path,
+            token=person.token,
+            query=strictly(dry_run=wanted.dry_run),
+            body=body,
+        )
         return answer({"namespace": key.namespace, "name": key.name}, status=201)
 
     async def token(self, request: web.Request) -> web.Response:
@@ -128,7 +109,9 @@ class Orders:
         if not secret_name:
             raise BadRequest(f"session {key} has no Secret (yet)")
         path = f"/api/v1/namespaces/{key.namespace}/secrets/{secret_name}"
-        secret = msgspec.json.decode(await self._send(person, "GET", path), type=_Secret)
+        secret = msgspec.json.decode(
+            await ask(self._api, "GET", path, token=person.token), type=_Secret
+        )
         try:
             token = base64.b64decode(secret.data[names.SECRET_TOKEN_KEY], validate=True).decode()
         except (KeyError, binascii.Error, UnicodeDecodeError) as error:
@@ -144,7 +127,7 @@ class Orders:
         path = f"/api/v1/namespaces/{key.namespace}/events"
         query = {"fieldSelector": f"involvedObject.name={key.name}", "limit": "500"}
         found = msgspec.json.decode(
-            await self._send(person, "GET", path, query=query), type=_Events
+            await ask(self._api, "GET", path, token=person.token, query=query), type=_Events
         )
         items = [
             {
@@ -163,19 +146,3 @@ class Orders:
         if not isinstance(caller, Member):
             raise Forbidden("this needs a Kubernetes login: a session's token opens one session")
         return caller.person
-
-    async def _send(
-        self,
-        person: Person,
-        method: str,
-        path: str,
-        *,
-        query: dict[str, str] | None = None,
-        body: dict[str, Any] | None = None,
-    ) -> bytes:
-        try:
-            return await self._api.send(
-                method, path, query=query or {}, body=body, token=person.token
-            )
-        except (ApiError, ApiUnreachable) as error:
-            raise refuse_as(error) from error
