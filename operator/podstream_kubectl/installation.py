@@ -1,12 +1,14 @@
 """Finds operator and router in the cluster, and what they are told by their environment."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from podstream_kubectl.errors import Forbidden
+from podstream_kubectl.errors import Forbidden, Refused
 from podstream_kubectl.kubectl import Api, Body
 
 _SELECTOR: Final = "--selector=app.kubernetes.io/name=podstream"
+_ALL: Final = "*"
 _COMPONENT: Final = "app.kubernetes.io/component"
 
 
@@ -85,3 +87,13 @@ def container_of(deployment: Body) -> dict[str, Any]:
     """The one container of a Deployment's pods."""
     container: dict[str, Any] = deployment["spec"]["template"]["spec"]["containers"][0]
     return container
+
+
+def served(api: Api, installation: Installation, *, kind: str) -> Iterator[Body]:
+    """Objects of a kind in the namespaces that are served, as far as they may be read."""
+    for namespace in installation.namespaces:
+        scope = "--all-namespaces" if namespace == _ALL else f"-n={namespace}"
+        try:
+            yield from api.get(kind, scope, cluster_wide=True)["items"]
+        except Refused:  # the CRD or a right is missing: another check says so
+            continue

@@ -5,19 +5,17 @@ from collections.abc import Iterator
 from typing import Final
 
 from podstream_kubectl.doctor.findings import Finding, warning
-from podstream_kubectl.errors import Refused
-from podstream_kubectl.installation import Installation
-from podstream_kubectl.kubectl import Api, Body
+from podstream_kubectl.installation import Installation, served
+from podstream_kubectl.kubectl import Api
 from podstream_kubectl.sessions import POOLS, SESSIONS
 
-_ALL: Final = "*"
 _OF_THE_SITE: Final = frozenset({"StartupTimeout", "PodRejected", "PodLost", "QuotaExceeded"})
 """Reasons of failed sessions that mostly have nothing to do with the session itself."""
 
 
 def check_pools(api: Api, installation: Installation) -> Iterator[Finding]:
     """Warn of pools that are not Ready, and of failures that come in numbers."""
-    for pool in _items(api, installation, kind=POOLS):
+    for pool in served(api, installation, kind=POOLS):
         meta = pool["metadata"]
         for condition in (pool.get("status") or {}).get("conditions") or []:
             if condition.get("type") == "Ready" and condition.get("status") == "False":
@@ -28,7 +26,7 @@ def check_pools(api: Api, installation: Installation) -> Iterator[Finding]:
                 )
     reasons = Counter(
         (item["metadata"]["namespace"], str((item.get("status") or {}).get("reason")))
-        for item in _items(api, installation, kind=SESSIONS)
+        for item in served(api, installation, kind=SESSIONS)
         if (item.get("status") or {}).get("phase") == "Failed"
     )
     for (namespace, reason), count in sorted(reasons.items()):
@@ -38,12 +36,3 @@ def check_pools(api: Api, installation: Installation) -> Iterator[Finding]:
                 f"{count} failed with {reason}",
                 f"kubectl -n {namespace} get streamsessions -o wide, then kubectl podstream logs",
             )
-
-
-def _items(api: Api, installation: Installation, *, kind: str) -> Iterator[Body]:
-    for namespace in installation.namespaces:
-        scope = "--all-namespaces" if namespace == _ALL else f"-n={namespace}"
-        try:
-            yield from api.get(kind, scope, cluster_wide=True)["items"]
-        except Refused:  # the CRD or a right is missing: another check says so
-            continue

@@ -11,12 +11,11 @@ from podstream_kubectl.doctor.findings import Finding, broken, ok, unknown
 from podstream_kubectl.doctor.parts_check import keys_secret_name
 from podstream_kubectl.encoding import decoded
 from podstream_kubectl.errors import Forbidden, NotFound, Refused
-from podstream_kubectl.installation import Installation
+from podstream_kubectl.installation import Installation, served
 from podstream_kubectl.kubectl import Api, Body
 from podstream_kubectl.sessions import POOLS, SESSIONS
 
 _ENDED: Final = ("Completed", "Failed")
-_ALL: Final = "*"
 _SESSION: Final = "StreamSession"
 _SHOWN_LIMIT: Final = 200
 """Secrets that are read: each is a call."""
@@ -112,16 +111,10 @@ def _client_keys(api: Api, installation: Installation) -> PublicKeys | None:
 def _owners(api: Api, installation: Installation) -> Iterator[Body]:
     """Sessions that have not ended, and pools, with a status."""
     for kind in (SESSIONS, POOLS):
-        for namespace in installation.namespaces:
-            scope = "--all-namespaces" if namespace == _ALL else f"-n={namespace}"
-            try:
-                items = api.get(kind, scope, cluster_wide=True)["items"]
-            except Refused:  # the CRD or a right is missing: another check says so
-                continue
-            for item in items:
-                status = item.get("status") or {}
-                if status.get("phase") not in _ENDED and not _is_going(item):
-                    yield {**item, "status": status}
+        for item in served(api, installation, kind=kind):
+            status = item.get("status") or {}
+            if status.get("phase") not in _ENDED and not _is_going(item):
+                yield {**item, "status": status}
 
 
 def _is_going(owner: Body) -> bool:
