@@ -9,7 +9,7 @@ from podstream_router.routes import SessionRoute
 
 _ROLES: Final = {
     Protocol.WHEP: {"circle": "player"},
-    Protocol.WHIP: {"circle": "player"},
+    Protocol.WHIP: {"circle": "player", "stream": "publisher"},
     Protocol.SIGNALLING: {"circle": "player"},
     Protocol.GRPC: {"imageOps": "caller"},
     Protocol.TCP: {"stream": "publisher"},

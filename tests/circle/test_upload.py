@@ -28,13 +28,13 @@ from fakes.balls import Scene
 from fakes.video import write_video
 from podstream_core.agentapi import Protocol
 from podstream_workloads.agent import BadOffer, UnsupportedOffer
-from podstream_workloads.circle.offers import check_upload
 from podstream_workloads.client.errors import ClientError
 from podstream_workloads.client.options import parse
 from podstream_workloads.client.publisher import Publisher
 from podstream_workloads.client.summary import Summary
 from podstream_workloads.client.video import VideoSource
 from podstream_workloads.media import aiortc_private
+from podstream_workloads.media.offers import check_upload
 
 pytestmark = pytest.mark.media
 

@@ -75,6 +75,7 @@ STREAM = StreamResults(
     source=StreamSourceResults(
         connected=True,
         connections=BIG_COUNT,
+        frames_dropped=BIG_COUNT,
         codec="c" * 20,
         width=BIG_COUNT,
         height=BIG_COUNT,

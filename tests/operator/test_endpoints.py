@@ -32,6 +32,11 @@ def make_pool(*listeners: str, **workloads: Any) -> StreamPool:
             ["http://127.0.0.1:8080/s/media/ball/whip"],
             id="upload",
         ),
+        pytest.param(
+            {"circle": None, "stream": {"source": {"type": "WHIP"}, "maxViewers": 0}},
+            ["http://127.0.0.1:8080/s/media/ball/whip"],
+            id="published-stream",
+        ),
         pytest.param(PICTURES, ["grpc://h:50051"], id="pictures"),
         pytest.param({**PICTURES, "listeners": ["grpc"]}, ["grpc://h:50051"], id="listener"),
         pytest.param(

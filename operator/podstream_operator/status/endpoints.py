@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from podstream_core.agentapi import Protocol
-from podstream_core.api import Circle, Endpoint, StreamPool, StreamSession
+from podstream_core.api import CommonSpec, Endpoint, StreamPool, StreamSession
 from podstream_core.ports import LISTENERS
 from podstream_operator.facts import Site
 
@@ -26,8 +26,9 @@ def endpoints_of(session: StreamSession, *, site: Site) -> list[Endpoint]:
     """
     workloads = session.spec.workloads
     endpoints = []
+    if _speaks_webrtc(session.spec):
+        endpoints.append(_webrtc(session.spec, path=_session_path(session), site=site))
     if "circle" in workloads:
-        endpoints.append(_webrtc(session.spec.circle, path=_session_path(session), site=site))
         endpoints += _signalling(session.spec.listeners, site=site)
     if "imageOps" in workloads:
         endpoints += _grpc(site)
@@ -43,9 +44,10 @@ def pool_endpoints(pool: StreamPool, *, site: Site) -> list[Endpoint]:
     """Ways to a session of a pool; by gRPC and signalling where `spec.listeners` leads to it."""
     workloads = pool.spec.template.spec.workloads
     endpoints = []
-    if "circle" in workloads:
+    if _speaks_webrtc(pool.spec.template.spec):
         path = f"/p/{pool.metadata.namespace}/{pool.metadata.name}"
-        endpoints.append(_webrtc(pool.spec.template.spec.circle, path=path, site=site))
+        endpoints.append(_webrtc(pool.spec.template.spec, path=path, site=site))
+    if "circle" in workloads:
         endpoints += _signalling(pool.spec.listeners, site=site)
     if "imageOps" in workloads and not GRPC_LISTENERS.isdisjoint(pool.spec.listeners):
         endpoints += _grpc(site)
@@ -63,10 +65,13 @@ def _session_path(session: StreamSession) -> str:
     return f"/s/{session.metadata.namespace}/{session.metadata.name}"
 
 
-def _webrtc(circle: Circle | None, *, path: str, site: Site) -> Endpoint:
+def _speaks_webrtc(spec: CommonSpec) -> bool:
+    return spec.circle is not None or spec.is_published
+
+
+def _webrtc(spec: CommonSpec, *, path: str, site: Site) -> Endpoint:
     """WHIP where the client publishes, else WHEP."""
-    is_upload = circle is not None and circle.source == "Upload"
-    protocol = Protocol.WHIP if is_upload else Protocol.WHEP
+    protocol = Protocol.WHIP if spec.is_published else Protocol.WHEP
     return _http(protocol.value, f"{path}/{protocol.value.lower()}", site=site)
 
 

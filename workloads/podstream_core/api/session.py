@@ -13,7 +13,7 @@ from podstream_core.api.base import ApiValue
 from podstream_core.api.circle import Circle
 from podstream_core.api.image_ops import ImageOps
 from podstream_core.api.status import SessionStatus
-from podstream_core.api.stream import Stream
+from podstream_core.api.stream import SourceType, Stream
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
 
@@ -127,9 +127,16 @@ class CommonSpec(ApiValue, frozen=True, kw_only=True):
         )
 
     @property
+    def is_published(self) -> bool:
+        """Whether a client's video comes in by WHIP."""
+        if self.circle is not None:
+            return self.circle.source == "Upload"
+        return self.stream is not None and self.stream.source.type is SourceType.WHIP
+
+    @property
     def needs_client(self) -> bool:
         """Whether nothing goes on until a client connects."""
-        if self.stream is not None and not self.stream.is_pushed:
+        if self.stream is not None and not self.stream.source.is_client:
             return False
         return self.image_ops is None or self.image_ops.batch is None
 

@@ -28,6 +28,8 @@ class SourceType(StrEnum):
     """The pod plays a video file."""
     RTSP = "RTSP"
     """The pod pulls the video of a camera or server."""
+    WHIP = "WHIP"
+    """A client publishes over WebRTC."""
 
 
 _FILE_PATH: Final = r"^[^\\]+$"
@@ -67,10 +69,15 @@ class StreamSource(ApiValue, frozen=True, kw_only=True):
     """Of RTSP."""
 
     @property
+    def is_client(self) -> bool:
+        """Whether frames come from a client."""
+        return self.type in (SourceType.PUSH, SourceType.WHIP)
+
+    @property
     def is_finite(self) -> bool:
         """Whether it ends by itself."""
         plays_once = self.type is SourceType.FILE and self.file is not None and not self.file.loop
-        return self.type is not SourceType.PUSH and (self.frames > 0 or plays_once)
+        return not self.is_client and (self.frames > 0 or plays_once)
 
 
 class Stream(ApiValue, frozen=True, kw_only=True):
@@ -88,18 +95,15 @@ class Stream(ApiValue, frozen=True, kw_only=True):
     recording: Recording | None = None
     """Whether and how frames are kept as video files; without it they never are."""
 
-    @property
-    def is_pushed(self) -> bool:
-        """Whether frames come from a client."""
-        return self.source.type is SourceType.PUSH
-
 
 class StreamSourceResults(ApiValue, frozen=True, kw_only=True):
-    """`status.results.stream.source`: the way to what the pod fetches itself."""
+    """`status.results.stream.source`: the way of video that is decoded here, RTSP or WHIP."""
 
     connected: bool = False
     connections: int = 0
     """Made so far."""
+    frames_dropped: int = 0
+    """Decoded ones that a newer one replaced, because the pod was behind."""
     codec: str | None = None
     width: int | None = None
     """Pixels, as they come; frames have those of the spec."""
@@ -127,7 +131,7 @@ class StreamResults(ApiValue, frozen=True, kw_only=True):
     viewers: int = 0
     """Connected now."""
     source: StreamSourceResults | None = None
-    """Set for RTSP."""
+    """Set for RTSP and WHIP."""
     recording: RecordingResults | None = None
     """Set where the spec has a recording."""
     recordings: list[RecordingFile] = []

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from podstream_workloads.circle.framecode import MODULUS
 
 LABEL = "RTCchannel"
-HEARTBEAT = "ping"
 MAX_BUFFERED = 64 * 1024
 """Bytes that wait on the channel: with more of them a sender drops what it has to say."""
 _MAX_CHARS = 128

@@ -8,12 +8,12 @@ from aiortc import RTCRtpSender, RTCSessionDescription
 
 from podstream_core.api import Codec
 from podstream_workloads.circle.channel import LABEL, Estimate, parse_estimate
-from podstream_workloads.circle.peer import ClientPeer, PeerEvents, without_candidates
 from podstream_workloads.circle.source import BallTrack
 from podstream_workloads.circle.truth import Truth
 from podstream_workloads.media import aiortc_private
 from podstream_workloads.media.clock import index_of
 from podstream_workloads.media.codecs import codec_preferences
+from podstream_workloads.media.peer import ClientPeer, PeerEvents, without_candidates
 
 _HOLD_RESEND_S = 0.1
 _RTP_MODULUS = 1 << 32

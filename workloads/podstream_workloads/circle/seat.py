@@ -11,10 +11,10 @@ from podstream_workloads.agent import WorkloadContext
 from podstream_workloads.circle.channel import Estimate
 from podstream_workloads.circle.estimators import Point
 from podstream_workloads.circle.game import Game
-from podstream_workloads.circle.peer import ClientPeer
 from podstream_workloads.circle.player import Player
 from podstream_workloads.circle.truth import Truth
 from podstream_workloads.circle.uploads import Uploads
+from podstream_workloads.media.peer import ClientPeer
 
 
 class Host(Protocol):

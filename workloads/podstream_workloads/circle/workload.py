@@ -28,7 +28,6 @@ from podstream_workloads.circle.channel import Estimate
 from podstream_workloads.circle.estimators import Point
 from podstream_workloads.circle.game import Game
 from podstream_workloads.circle.ledger import PLOT_NAME, stdout
-from podstream_workloads.circle.offers import check_offer, check_upload
 from podstream_workloads.circle.score import Scored
 from podstream_workloads.circle.seat import Seat
 from podstream_workloads.circle.signalling import (
@@ -43,6 +42,7 @@ from podstream_workloads.media import aiortc_private
 from podstream_workloads.media.encoders.install import use_encoders
 from podstream_workloads.media.encoders.settings import EncoderSettings, encoder_settings
 from podstream_workloads.media.logs import quiet_libraries
+from podstream_workloads.media.offers import check_offer, check_upload
 
 logger = logging.getLogger(__name__)
 

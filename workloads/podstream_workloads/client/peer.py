@@ -6,12 +6,13 @@ from typing import Final
 
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 
-from podstream_workloads.circle.channel import HEARTBEAT, LABEL
+from podstream_workloads.circle.channel import LABEL
 from podstream_workloads.client.errors import ClientError
 from podstream_workloads.client.options import ClientOptions
 from podstream_workloads.client.summary import Summary
 from podstream_workloads.client.whep import SignallingClient
 from podstream_workloads.media import aiortc_private
+from podstream_workloads.media.heartbeat import HEARTBEAT
 
 logger = logging.getLogger(__name__)
 

@@ -38,15 +38,15 @@ HOLD_TIMEOUT_S: Final = 60.0
 RETRY_PERIOD_S: Final = 0.1
 MAX_SDP_BYTES: Final = 64 * 1024
 _ROLES: Final = {
-    Protocol.WHEP: ("circle", "player"),
-    Protocol.WHIP: ("circle", "player"),
-    Protocol.SIGNALLING: ("circle", "player"),
-    Protocol.GRPC: ("imageOps", "caller"),
-    Protocol.TCP: ("stream", "publisher"),
-    Protocol.MJPEG: ("stream", "viewer"),
-    Protocol.VIEW: ("stream", "viewer"),
+    Protocol.WHEP: {"circle": "player"},
+    Protocol.WHIP: {"circle": "player", "stream": "publisher"},
+    Protocol.SIGNALLING: {"circle": "player"},
+    Protocol.GRPC: {"imageOps": "caller"},
+    Protocol.TCP: {"stream": "publisher"},
+    Protocol.MJPEG: {"stream": "viewer"},
+    Protocol.VIEW: {"stream": "viewer"},
 }
-"""Workload and role that a protocol leads to."""
+"""Workload to role, per protocol; the session's first workload that speaks it is meant."""
 _VIEWS: Final = {
     Protocol.MJPEG: ("mjpeg", MJPEG_TYPE),
     Protocol.VIEW: ("frames", "application/octet-stream"),
@@ -100,9 +100,7 @@ class Gateway:
     @property
     def protocol(self) -> Protocol:
         """How the session's WebRTC clients connect: they play, or publish."""
-        circle = self._session.spec.circle
-        is_upload = circle is not None and circle.source == "Upload"
-        return Protocol.WHIP if is_upload else Protocol.WHEP
+        return Protocol.WHIP if self._session.spec.is_published else Protocol.WHEP
 
     def _path(self, protocol: Protocol) -> str:
         return f"{self.base}/{protocol.value.lower()}"
@@ -220,11 +218,13 @@ class Gateway:
 
     def _token(self, protocol: Protocol, *, holder: str) -> str:
         uid = self._session.metadata.uid
-        workload, role = _ROLES[protocol]
+        roles = _ROLES[protocol]
+        named = (name for name in self._session.spec.workloads if name in roles)
+        workload = next(named, next(iter(roles)))
         grant = ConnectionGrant(
             session_uid=uid,
             workload=workload,
-            role=role,
+            role=roles[workload],
             protocol=protocol,
             holder=holder,
             client_address=HOST,

@@ -10,7 +10,14 @@ from types import MappingProxyType
 from typing import ClassVar, Final
 
 from podstream_core.agentapi import Protocol
-from podstream_core.api import LiveSpec, SessionSpec, Stream, StreamResults, StreamSourceResults
+from podstream_core.api import (
+    LiveSpec,
+    SessionSpec,
+    SourceType,
+    Stream,
+    StreamResults,
+    StreamSourceResults,
+)
 from podstream_workloads.agent import (
     Connection,
     SpecRejected,
@@ -19,6 +26,7 @@ from podstream_workloads.agent import (
     WorkloadContext,
     WorkloadResults,
 )
+from podstream_workloads.media.offers import check_upload
 from podstream_workloads.stream.frames import Frame, FrameBuffer
 from podstream_workloads.stream.pipeline import Pipeline
 from podstream_workloads.stream.publisher import receive
@@ -26,6 +34,8 @@ from podstream_workloads.stream.sources.decoding import SourceError
 from podstream_workloads.stream.sources.making import follow_link, make_frames
 from podstream_workloads.stream.sources.rtsp import Link
 from podstream_workloads.stream.viewing import FORMATS
+from podstream_workloads.stream.webrtc.publishing import Publishing
+from podstream_workloads.stream.webrtc.seats import Seats
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +55,8 @@ class StreamWorkload(Workload):
         self._spec = Stream()
         self._pipeline: Pipeline | None = None
         self._making: asyncio.Task[None] | None = None
+        self._seats: Seats | None = None
+        self._publishing: Publishing | None = None
         self._connections: dict[str, asyncio.Task[None]] = {}
         self._news: asyncio.TimerHandle | None = None
         self._told_at = -_NEWS_S
@@ -71,8 +83,16 @@ class StreamWorkload(Workload):
         live = LiveSpec.of(spec).stream
         assert live is not None  # the spec has a stream
         self._pipeline.follow(live)
+        self._seats = Seats(context, changed=lambda: self._tell_soon(context))
+        if self._spec.source.type is SourceType.WHIP:
+            pipeline = self._pipeline
+            self._publishing = Publishing(
+                self._spec,
+                seats=self._seats,
+                on_frame=lambda frame: self._take(frame, context, pipeline),
+            )
         context.ready()
-        if not self._spec.is_pushed:
+        if not self._spec.source.is_client:
             self._making = asyncio.create_task(self._make(), name="source")
 
     async def update(self, live: LiveSpec) -> None:
@@ -97,11 +117,12 @@ class StreamWorkload(Workload):
     def capacities(self) -> Mapping[str, int]:
         """The viewers that the spec allows, and one publisher where frames come from a client."""
         viewers = {"viewer": self._spec.max_viewers}
-        return {"publisher": 1, **viewers} if self._spec.is_pushed else viewers
+        return {"publisher": 1, **viewers} if self._spec.source.is_client else viewers
 
     async def connect_stream(self, connection: Connection, *, sock: socket.socket) -> None:
         """Take a publisher's frames, or show them to a viewer, until it leaves."""
-        if connection.role == "publisher" and connection.protocol is Protocol.TCP:
+        is_pushed = self._spec.source.type is SourceType.PUSH
+        if is_pushed and connection.role == "publisher" and connection.protocol is Protocol.TCP:
             work = self._serve(connection, sock)
         elif connection.role == "viewer" and connection.protocol in FORMATS:
             work = self._show(connection, sock)
@@ -112,8 +133,23 @@ class StreamWorkload(Workload):
             )
         self._connections[connection.id] = asyncio.create_task(work, name=connection.id)
 
+    async def connect_whep(self, connection: Connection, *, offer_sdp: str) -> str:
+        """Answer the offer of a publisher."""
+        if connection.protocol is not Protocol.WHIP or self._publishing is None:
+            raise UnsupportedOffer(
+                "the session takes no video by WebRTC: set spec.stream.source.type to WHIP"
+            )
+        check_upload(offer_sdp)
+        return await self._publishing.connect(connection.id, offer_sdp=offer_sdp)
+
+    async def move_media(self, *, port: int, address: tuple[str, int]) -> bool:
+        """Send a client's media elsewhere."""
+        return self._seats is not None and self._seats.redirect(port, address)
+
     async def disconnect(self, connection_id: str) -> None:
         """End a connection."""
+        if self._seats is not None:
+            await self._seats.close(connection_id)
         task = self._connections.pop(connection_id, None)
         if task is not None:
             task.cancel()
@@ -123,6 +159,8 @@ class StreamWorkload(Workload):
         """The figures so far, and the files that are whole."""
         if self._pipeline is None:
             return WorkloadResults(StreamResults())
+        if self._publishing is not None:
+            self._pipeline.source = self._publishing.results()
         return WorkloadResults(self._pipeline.results(), self._pipeline.artefacts())
 
     async def drain(self) -> None:
@@ -130,6 +168,8 @@ class StreamWorkload(Workload):
         if self._making is not None:
             self._making.cancel()
             await asyncio.wait([self._making])
+        if self._seats is not None:
+            await self._seats.close_all()
         for connection_id in list(self._connections):
             await self.disconnect(connection_id)
         if self._news is not None:

@@ -15,8 +15,8 @@ from aiortc import (
     RTCSessionDescription,
 )
 
-from podstream_workloads.circle.channel import HEARTBEAT
 from podstream_workloads.media import aiortc_private
+from podstream_workloads.media.heartbeat import HEARTBEAT
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +62,11 @@ class ClientPeer:
         await self._peer.setLocalDescription(await self._peer.createAnswer())
         self._spawn(self._watch_connect())
         return self._peer.localDescription
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether ICE and DTLS are up."""
+        return not self._over and self._peer.connectionState == "connected"
 
     async def close(self) -> None:
         """End the connection within bounded time; nothing of it is left."""

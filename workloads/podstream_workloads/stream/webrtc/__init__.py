@@ -1,0 +1,1 @@
+"""Publishers and viewers of a stream by WebRTC."""
