@@ -44,10 +44,10 @@ def test_somebody_who_walks_is_found_in_every_frame() -> None:
 
 
 def test_somebody_who_stands_is_absorbed_unless_held() -> None:
-    present, found, _ = walk(standing(16))
+    present, found, _ = walk(standing(12))
     assert found < 0.8 * present
 
-    present, found, _ = walk(standing(16), hold=True)
+    present, found, _ = walk(standing(12), hold=True)
     assert found == present
 
 

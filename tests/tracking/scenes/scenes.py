@@ -28,19 +28,19 @@ _CLOTHES = (
 def one_by_one() -> Scene:
     """Six people pass one after the other, alternately from the left and the right."""
     walkers = tuple(
-        Walker(n + 1, (across(2 + 7 * n, 8 + 7 * n, back=n % 2 == 1),), torso=torso, legs=legs)
+        Walker(n + 1, (across(2 + 5 * n, 6.5 + 5 * n, back=n % 2 == 1),), torso=torso, legs=legs)
         for n, (torso, legs) in enumerate(_CLOTHES)
     )
-    return Scene(walkers, seconds=45)
+    return Scene(walkers, seconds=33)
 
 
 def look_alikes() -> Scene:
     """The same six ways, everybody in the same clothes."""
     walkers = tuple(
-        Walker(n + 1, (across(2 + 7 * n, 8 + 7 * n, back=n % 2 == 1),), torso=RED, legs=BLACK)
+        Walker(n + 1, (across(2 + 5 * n, 6.5 + 5 * n, back=n % 2 == 1),), torso=RED, legs=BLACK)
         for n in range(6)
     )
-    return Scene(walkers, seconds=45)
+    return Scene(walkers, seconds=33)
 
 
 def crossing() -> Scene:
@@ -84,9 +84,9 @@ def crossing_look_alikes() -> Scene:
 
 
 def standing() -> Scene:
-    """One comes, stands for twenty seconds and leaves."""
-    keys = ((2, -20, 205), (5, 150, 205), (25, 152, 205), (29, 340, 205))
-    return Scene((Walker(1, (keys,), torso=BLUE, legs=BLACK),), seconds=31)
+    """One comes, stands for fifteen seconds and leaves."""
+    keys = ((2, -20, 205), (5, 150, 205), (20, 152, 205), (24, 340, 205))
+    return Scene((Walker(1, (keys,), torso=BLUE, legs=BLACK),), seconds=26)
 
 
 def leave_and_return() -> Scene:
