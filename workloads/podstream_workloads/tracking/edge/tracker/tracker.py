@@ -271,7 +271,8 @@ class Tracker:
         seen = as_array([record.rect for record in present])
         touching = geometry.iou(seen, seen) > _TOUCHING
         np.fill_diagonal(touching, val=False)
-        for record, is_touched in zip(present, map(bool, touching.any(axis=1)), strict=True):
+        touched: list[bool] = np.any(touching, axis=1).tolist()
+        for record, is_touched in zip(present, touched, strict=True):
             record.is_apart = not is_touched
             if is_touched:
                 continue
