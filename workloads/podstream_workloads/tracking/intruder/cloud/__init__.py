@@ -1,0 +1,1 @@
+"""The cloud's side: who is it? Asked over HTTP."""

@@ -1,0 +1,1 @@
+"""Ways to tell whose face it is: an own gallery, or AWS Rekognition."""

@@ -1,0 +1,1 @@
+"""Recognition against an own gallery, without any network."""

@@ -1,0 +1,34 @@
+"""Pictures with intruders, kept in a folder, never more than a number of them."""
+
+from datetime import datetime
+from pathlib import Path
+
+
+class Evidence:
+    """A folder of pictures, the oldest deleted first. Blocks: call it in a thread."""
+
+    def __init__(self, folder: Path, *, limit: int) -> None:
+        self._folder = folder
+        self._limit = limit
+
+    def keep(self, jpeg: bytes, *, at: datetime) -> Path:
+        """Save a picture as `intruder_<YYYY-mm-dd_HH-MM-SS>.jpg`; more of a second get a number.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        stem = f"intruder_{at.strftime('%Y-%m-%d_%H-%M-%S')}"
+        path = self._folder / f"{stem}.jpg"
+        number = 2
+        while path.exists():
+            path = self._folder / f"{stem}_{number}.jpg"
+            number += 1
+        path.write_bytes(jpeg)
+        self._prune()
+        return path
+
+    def _prune(self) -> None:
+        kept = sorted(self._folder.glob("intruder_*.jpg"), key=lambda path: path.stat().st_mtime_ns)
+        for path in kept[: max(0, len(kept) - self._limit)]:
+            path.unlink(missing_ok=True)
