@@ -82,6 +82,8 @@ class Wire:
         """The code with which the other side closes; whatever comes before it is dropped."""
         while True:
             message = await self.socket.receive(timeout=PATIENCE_S)
+            if message.type is aiohttp.WSMsgType.CLOSE:
+                return int(message.data)  # 0: without a code
             if message.type is not aiohttp.WSMsgType.TEXT:
                 return self.socket.close_code
 

@@ -24,6 +24,8 @@ class Admission:
     admitted: bool = field(init=False)
     _deadline: float = field(init=False)
     _expires: float | None = field(init=False, default=None)
+    refused: int = field(init=False, default=0)
+    """Tokens that were not accepted."""
     _lacked_role: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
@@ -38,11 +40,12 @@ class Admission:
         """
         if self.check is None:
             return
-        if token is None:
-            raise TokenRefused("token refused: jwt is missing")
         try:
+            if token is None:
+                raise TokenRefused("token refused: jwt is missing")
             expiry = self.check.expiry_of(token)
         except TokenRefused as error:
+            self.refused += 1
             self._lacked_role = self._lacked_role or error.lacks_role
             raise
         self.admitted = True

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from typing import Final
 
-from aiohttp import WSMessage, WSMsgType
+from aiohttp import WSCloseCode, WSMessage, WSMsgType
 
 from podstream_workloads.tracking.orchestrator import messages
 from podstream_workloads.tracking.orchestrator.admission import UNAUTHENTICATED
@@ -53,6 +53,9 @@ class Connection:
         """Read until the connection ends."""
         turn = 0
         async for message in socket:
+            if message.type is WSMsgType.ERROR:
+                await self._end(message.data)
+                break
             if self._peer.parting:
                 continue
             turn = (turn + 1) % _TURN
@@ -65,6 +68,14 @@ class Connection:
                 logger.exception("message failed", extra={"peer": self._peer.name})
         if self._unlogged:
             self._log(logging.INFO, "more messages were not logged", str(self._unlogged))
+
+    async def _end(self, error: object) -> None:
+        """The peer has broken WebSocket's rules; aiohttp has closed, but for what is too big."""
+        if getattr(error, "code", None) == WSCloseCode.MESSAGE_TOO_BIG:
+            self._peer.part(WSCloseCode.MESSAGE_TOO_BIG, "message too big")
+            # The rest is still coming. Closing with unread data would reset the connection, and the
+            # peer might never read why; aiohttp discards what comes meanwhile.
+            await self._peer.gone()
 
     async def _take(self, message: WSMessage) -> None:
         if message.type not in {WSMsgType.TEXT, WSMsgType.BINARY}:

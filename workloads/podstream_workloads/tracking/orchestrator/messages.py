@@ -60,16 +60,20 @@ def parse(text: str | bytes) -> Incoming:
 
 def word(raw: Raw) -> str | None:
     """A string member's text; None where it is absent or something else."""
-    value = _ANY.decode(raw) if raw else None
+    value = value_of(raw) if raw else None
     return value if isinstance(value, str) else None
 
 
 def value_of(raw: Raw | bytes) -> Any:
-    """What a member says."""
+    """What a member says.
+
+    Raises:
+        Refused: it is nested too deeply, or a number out of range.
+    """
     try:
         return _ANY.decode(raw)
-    except RecursionError as error:
-        raise Refused("NotJson", "nested too deeply") from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Refused("NotJson", f"not usable: {error}") from error
 
 
 def given(raw: Raw, name: str) -> Raw:

@@ -25,24 +25,23 @@ logger = logging.getLogger(__name__)
 
 HIGH_WATER: Final = 64 * 1024
 """Bytes in the transport's buffer from which on frames wait in the mailbox; asyncio's own mark."""
-_GOODBYE_S: Final = 3.0  # for the other side to answer a closing message
+_GOODBYE_S: Final = 3.0  # for the other side to answer, counted from when it last took something
+_LEAVE_S: Final = 15.0  # for all of it
 TRY_AGAIN_LATER: Final = 1013
 
 
 class Socket(web.WebSocketResponse):
-    """aiohttp's WebSocket, which says why it closes on a message that is too big."""
+    """aiohttp's WebSocket, for which `Peer` may have said goodbye already."""
 
     parted = False
-    """The closing message has been written already."""
+    """The closing message has been written."""
 
     async def close(
         self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True
     ) -> bool:
-        """Close, unless it has been done."""
-        if self.parted:
+        """Close, unless it has been done or is left to `Connection`."""
+        if self.parted or code == WSCloseCode.MESSAGE_TOO_BIG:
             return False
-        if code == WSCloseCode.MESSAGE_TOO_BIG:
-            message = b"message too big"
         return await super().close(code=code, message=message, drain=drain)
 
 
@@ -82,6 +81,7 @@ class Peer:
         self._taken = 0
         self._taken_at = now
         self._cut_at: float | None = None
+        self._gone_by = 0.0
 
     @property
     def parting(self) -> bool:
@@ -131,11 +131,15 @@ class Peer:
             self.send_control(text_frame(messages.error(code, text)))
 
     def part(self, code: int | None, reason: str = "") -> None:
-        """Say goodbye; a peer that does not answer within a few seconds is cut off."""
+        """Say goodbye; a peer that does not answer within a few seconds is cut off.
+
+        What the transport holds already is read before the goodbye, so a slow reader has longer.
+        """
         if self._cut_at is not None:
             return
         logger.info("closing", extra={"peer": self.name, "code": code, "why": reason})
-        self._cut_at = asyncio.get_running_loop().time() + _GOODBYE_S
+        loop_time = asyncio.get_running_loop().time()
+        self._cut_at, self._gone_by = loop_time + _GOODBYE_S, loop_time + _LEAVE_S
         self._socket.parted = True
         self._mailbox.clear()
         if not self._transport.is_closing():
@@ -143,13 +147,18 @@ class Peer:
 
     def look_after(self, now: float) -> None:
         """Cut the peer off if it takes nothing or does not go. Called often, with any clock."""
-        if self._cut_at is not None and asyncio.get_running_loop().time() >= self._cut_at:
-            self.abort()
-            return
         waiting = self._transport.get_write_buffer_size()
         taken = self._written - waiting
-        if taken > self._taken or not (waiting or self._mailbox):
-            self._taken, self._taken_at = taken, now
+        moves = taken > self._taken
+        self._taken = max(taken, self._taken)
+        if self._cut_at is not None:
+            loop_time = asyncio.get_running_loop().time()
+            if moves and loop_time < self._gone_by:
+                self._cut_at = min(loop_time + _GOODBYE_S, self._gone_by)
+            elif loop_time >= self._cut_at:
+                self.abort()
+        elif moves or not (waiting or self._mailbox):
+            self._taken_at = now
         elif now - self._taken_at >= self._limits.stalled_s:
             logger.warning("peer takes nothing, cut off", extra={"peer": self.name})
             self.abort()
@@ -159,6 +168,11 @@ class Peer:
         self._socket.parted = True
         self._mailbox.clear()
         self._transport.abort()
+
+    async def gone(self) -> None:
+        """Wait, after `part`, until the other side has closed the connection or was cut off."""
+        while not self._transport.is_closing():  # noqa: ASYNC110 - a transport has no event
+            await asyncio.sleep(0.02)
 
     async def release(self) -> None:
         """End the peer's own task; the connection is gone."""
