@@ -1,7 +1,8 @@
 """`GET /s/{namespace}/{session}/results/{file}`: a file that a session has finished.
 
 Recordings, tables and plots lie on the pod's disk; they can be had until the pod has gone, which
-is `lingerSeconds` after the session has completed.
+is `lingerSeconds` after the session has completed. Players that seek ask for parts (RFC 9110,
+section 14).
 """
 
 import logging
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 _PATH: Final = "/s/{namespace}/{session}/results/{file:[A-Za-z0-9][A-Za-z0-9._-]{0,199}}"
 _TYPES: Final = {".avi": "video/x-msvideo", ".mp4": "video/mp4"}
+_RANGES: Final = ("Range", "If-Range")
 _DEFAULT_TYPE: Final = "application/octet-stream"
 _SAFE_TYPES: Final = ("video/", "image/png", "text/csv", "application/json")
 """Kinds that a browser shows without running anything."""
@@ -52,11 +54,16 @@ class DownloadHandler:
         if pod is None:
             raise SessionEnded("the session has no pod (any more), and files go with their pod")
         name = request.match_info["file"]
+        # The pod knows the file's size and version, so it decides what becomes of a range.
+        wanted = {key: request.headers[key] for key in _RANGES if key in request.headers}
         with self._places.place(client_address(request)):
             response: web.StreamResponse | None = None
             try:
-                async with self._agent.open_artefact(pod, name=name) as artefact:
+                async with self._agent.open_artefact(pod, name=name, wanted=wanted) as artefact:
                     response = web.StreamResponse(headers=_headers(name, sha256=artefact.sha256))
+                    if artefact.part:
+                        response.set_status(206)
+                        response.headers["Content-Range"] = artefact.part
                     response.content_type = content_type(name)
                     response.content_length = artefact.size
                     await response.prepare(request)
@@ -89,6 +96,7 @@ def _headers(name: str, *, sha256: str) -> dict[str, str]:
         "Content-Disposition": f'attachment; filename="{name.partition("-")[2] or name}"',
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "private",
+        "Accept-Ranges": "bytes",
     }
     if sha256:
         headers["ETag"] = f'"{sha256}"'

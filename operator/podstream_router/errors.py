@@ -89,6 +89,12 @@ class UnknownArtefact(Refusal):
     status, error = 404, "UnknownArtefact"
 
 
+class RangeNotSatisfiable(Refusal):
+    """The part of a file that is asked for lies behind its end."""
+
+    status, error = 416, "RangeNotSatisfiable"
+
+
 class RequestTimeout(Refusal):
     """The client sends its body too slowly."""
 

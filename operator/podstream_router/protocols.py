@@ -7,14 +7,16 @@ from podstream_core.agentapi import Protocol
 from podstream_router.errors import UnknownSession
 from podstream_router.routes import SessionRoute
 
+VIEWER: Final = "viewer"
+"""Role of clients that only look on: many, on a session that lives by others."""
 _ROLES: Final = {
-    Protocol.WHEP: {"circle": "player"},
+    Protocol.WHEP: {"circle": "player", "stream": VIEWER},
     Protocol.WHIP: {"circle": "player", "stream": "publisher"},
     Protocol.SIGNALLING: {"circle": "player"},
     Protocol.GRPC: {"imageOps": "caller"},
     Protocol.TCP: {"stream": "publisher"},
-    Protocol.MJPEG: {"stream": "viewer"},
-    Protocol.VIEW: {"stream": "viewer"},
+    Protocol.MJPEG: {"stream": VIEWER},
+    Protocol.VIEW: {"stream": VIEWER},
 }
 """Workload to role, per protocol."""
 
@@ -41,3 +43,11 @@ def require_workload(
         if name in roles:
             return name, roles[name]
     raise UnknownSession(f"{target} has no workload that speaks {protocol.value}")
+
+
+def is_looked_at(session: SessionRoute | None, *, protocol: Protocol) -> bool:
+    """Whether a client that speaks this protocol is a viewer of this session."""
+    if session is None:
+        return False
+    roles = _ROLES[protocol]
+    return next((roles[name] for name in session.workloads if name in roles), "") == VIEWER

@@ -8,6 +8,7 @@ from podstream_router.access import (
     authorise,
     authorise_connection,
     authorise_pool,
+    authorise_view,
     holder_for,
     random_holder,
 )
@@ -70,6 +71,29 @@ class SessionTarget:
         if session is None:
             raise UnknownSession(f"there is no session {self.key}: kubectl get streamsessions")
         return session
+
+
+@dataclass(frozen=True, slots=True)
+class ViewTarget(SessionTarget):
+    """The session that a viewer names."""
+
+    def find(self) -> SessionRoute:
+        """The session, if the client may look on.
+
+        Raises:
+            Refusal: it is gone, or not for this client.
+        """
+        session = self._existing()
+        authorise_view(session, credential=self.credential)
+        return session
+
+    def find_for_connection(self) -> SessionRoute:
+        """The same: who looks on changes nothing but what it has the URL of."""
+        return self.find()
+
+    def holder(self, session: SessionRoute) -> str:
+        """Nobody else: everybody who looks on with one token is a viewer of his own."""
+        return self.anonymous_holder
 
 
 @dataclass(frozen=True, slots=True)

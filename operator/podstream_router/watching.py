@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
@@ -21,7 +20,6 @@ from podstream_core.names import MJPEG_TYPE
 from podstream_core.tokens import PublicKeys
 from podstream_router.access import (
     Credential,
-    authorise_view,
     check_token,
     random_holder,
     read_credential,
@@ -34,8 +32,7 @@ from podstream_router.listening import Desk
 from podstream_router.logfields import about
 from podstream_router.placement import Seat
 from podstream_router.protocols import require_workload
-from podstream_router.routes import SessionRoute
-from podstream_router.targets import SessionTarget
+from podstream_router.targets import ViewTarget
 
 logger = logging.getLogger(__name__)
 
@@ -47,21 +44,6 @@ _PATHS: Final = {
     Protocol.MJPEG: "/s/{namespace}/{session}/mjpeg",
     Protocol.VIEW: "/s/{namespace}/{session}/frames",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ViewTarget(SessionTarget):
-    """The session that a viewer names."""
-
-    def find(self) -> SessionRoute:
-        """The session, if the client may look on.
-
-        Raises:
-            Refusal: it is gone, or not for this client.
-        """
-        session = self._existing()
-        authorise_view(session, credential=self.credential)
-        return session
 
 
 class WatchHandlers:

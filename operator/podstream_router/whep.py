@@ -34,6 +34,7 @@ from podstream_router.errors import (
     SessionEnded,
     TryAgain,
     UnknownConnection,
+    UnknownSession,
     UnsupportedOffer,
 )
 from podstream_router.hints import Hints
@@ -42,9 +43,9 @@ from podstream_router.logfields import about
 from podstream_router.metrics import RouterMetrics
 from podstream_router.offers import Offers
 from podstream_router.placement import Placement, Seat
-from podstream_router.protocols import require_workload
+from podstream_router.protocols import VIEWER, is_looked_at, require_workload
 from podstream_router.routes import RouteTable, SessionRoute
-from podstream_router.targets import PoolTarget, SessionTarget
+from podstream_router.targets import PoolTarget, SessionTarget, ViewTarget
 
 logger = logging.getLogger(__name__)
 
@@ -115,6 +116,13 @@ class WebRtcHandlers:
             )
         return SessionTarget(key, credential, self._routes)
 
+    async def _client_target(self, request: web.Request) -> SessionTarget:
+        """As `target`, for a client of this protocol: it may be a viewer, who needs less."""
+        target = await self.target(request)
+        if is_looked_at(self._routes.session(target.key), protocol=self._protocol):
+            return ViewTarget(target.key, target.credential, self._routes)
+        return target
+
     def _credential(self, request: web.Request) -> Credential | None:
         self._rate.spend(client_address(request))
         return read_credential(request.headers.get("Authorization"), keys=self._client_keys)
@@ -148,7 +156,7 @@ class WebRtcHandlers:
         return handle
 
     async def _connect_to_session(self, request: web.Request) -> web.Response:
-        target = await self.target(request)
+        target = await self._client_target(request)
         session = target.find()
         return await self._connect(
             request, target, workloads=session.workloads, holder_for=target.holder
@@ -160,6 +168,14 @@ class WebRtcHandlers:
         if target.is_session_expected:
             await self._placement.appear(target.topic, target.own_session, timeout_s=WATCH_LAG_S)
         found = target.find()
+        name, role = require_workload(
+            found.workloads, protocol=self._protocol, target=str(target.key)
+        )
+        if role == VIEWER:
+            raise UnknownSession(
+                f"who looks on at a {name} names its session, /s/<namespace>/<session>/whep: "
+                "a pool's sessions begin with their publishers"
+            )
 
         def holder_for(_session: SessionRoute) -> str:
             # Without a claim the target has led to the session whose token the client shows.
@@ -205,7 +221,7 @@ class WebRtcHandlers:
 
     async def _trickle(self, request: web.Request) -> web.Response:
         """Accept a client's candidates and drop them."""
-        target = await self.target(request)
+        target = await self._client_target(request)
         target.find_for_connection()
         fragment = await read_text(request, content_type=_FRAGMENT, limit=sdp.MAX_SDP_BYTES)
         if not fragment.startswith("a=") and not fragment.startswith("m="):
@@ -219,7 +235,7 @@ class WebRtcHandlers:
 
     async def _end(self, request: web.Request) -> web.Response:
         """End a connection."""
-        target = await self.target(request)
+        target = await self._client_target(request)
         session = target.find_for_connection()
         connection = request.match_info["connection"]
         pod = self._routes.pod_for(session)

@@ -208,6 +208,13 @@ class FakeAgent:
         if content is None:
             return _refusal(404, "NoSuchArtefact")
         response = web.StreamResponse(headers={"Podstream-Sha256": sha256(content).hexdigest()})
+        if "Range" in request.headers:
+            part = range(len(content))[request.http_range]
+            if not part:
+                return _refusal(416, "RangeNotSatisfiable")
+            response.set_status(206)
+            response.headers["Content-Range"] = f"bytes {part[0]}-{part[-1]}/{len(content)}"
+            content = content[part.start : part.stop]
         response.content_length = len(content)
         await response.prepare(request)
         if self.cut_artefacts:

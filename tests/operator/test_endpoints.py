@@ -52,7 +52,7 @@ def test_a_session_is_reached_as_its_workloads_speak(spec: dict[str, Any], urls:
 
 
 @pytest.mark.parametrize(
-    ("viewers", "protocols"), [(1, ["TCP", "MJPEG"]), (0, ["TCP"])], ids=["viewers", "none"]
+    ("viewers", "protocols"), [(1, ["TCP", "MJPEG", "WHEP"]), (0, ["TCP"])], ids=["viewers", "none"]
 )
 def test_a_stream_is_pushed_by_tcp_and_looked_at_by_http(
     viewers: int, protocols: list[str]
@@ -63,6 +63,7 @@ def test_a_stream_is_pushed_by_tcp_and_looked_at_by_http(
     assert [item.protocol for item in found] == protocols
     if viewers:
         assert found[1].url == "http://127.0.0.1:8080/s/media/ball/mjpeg"
+        assert found[2].url == "http://127.0.0.1:8080/s/media/ball/whep"
 
 
 def test_without_a_grpc_listener_no_address_is_promised() -> None:

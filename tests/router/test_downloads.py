@@ -25,6 +25,22 @@ async def test_a_file_of_the_pod_is_downloaded(
         assert response.headers["Content-Type"] == "video/x-msvideo"
 
 
+async def test_a_player_seeks_in_a_file(router: Harness, http: aiohttp.ClientSession) -> None:
+    session, agent, _ = await router.add()
+    agent.artefacts[FILE] = CONTENT
+    bearer = router.bearer(session)
+    async with http.get(router.url(PATH), headers={**bearer, "Range": "bytes=5-9"}) as response:
+        assert response.status == 206
+        assert await response.read() == CONTENT[5:10]
+        assert response.headers["Content-Range"] == f"bytes 5-9/{len(CONTENT)}"
+        assert response.headers["Accept-Ranges"] == "bytes"
+        assert response.headers["ETag"] == f'"{hashlib.sha256(CONTENT).hexdigest()}"'
+    behind = {**bearer, "Range": f"bytes={len(CONTENT)}-"}
+    async with http.get(router.url(PATH), headers=behind) as response:
+        assert response.status == 416
+        assert (await response.json())["error"] == "RangeNotSatisfiable"
+
+
 @pytest.mark.parametrize("file", ["stream-other.avi", "a%2F..%2Fb", "..%2Fstate"])
 async def test_what_the_pod_has_not_finished_is_not_there(
     router: Harness, http: aiohttp.ClientSession, file: str

@@ -112,7 +112,7 @@ async def test_view_token_opens_pictures_and_nothing_else(
     for method, path in (
         ("GET", "/s/lab/cam/results"),
         ("GET", "/s/lab/cam/results/stream-a.avi"),
-        ("DELETE", "/s/lab/cam/whep/c1"),
+        ("DELETE", "/s/lab/cam/whip/c1"),
     ):
         async with http.request(method, router.url(path), headers=headers) as response:
             assert response.status == 403

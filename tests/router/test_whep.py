@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from fakes.fake_agent import description
+from podstream_core.names import VIEW_CLAIM, VIEW_SCOPE
 from podstream_core.tokens import SigningKey, TokenType
 from podstream_core.ufrag import make_ufrag
 from podstream_router.routes import SessionRoute
@@ -83,6 +84,37 @@ async def test_a_publisher_takes_the_same_way(router: Harness, http: aiohttp.Cli
     async with http.delete(router.url(location), headers=router.bearer(session)) as response:
         assert response.status == 200
     assert not agent.connections
+
+
+async def test_who_looks_on_by_whep_is_a_viewer_of_his_own(
+    router: Harness, http: aiohttp.ClientSession
+) -> None:
+    session, agent, _ = await router.add("cam", workloads=("stream",))
+    view = {"Authorization": f"Bearer {router.token(session, claims={VIEW_CLAIM: VIEW_SCOPE})}"}
+    for bearer in (router.bearer(session), router.bearer(session), view):
+        url = router.url("/s/lab/cam/whep")
+        async with http.post(url, data=OFFER, headers={**SDP, **bearer}) as response:
+            assert response.status == 201
+            location = response.headers["Location"]
+        async with http.delete(router.url(location), headers=bearer) as response:
+            assert response.status == 200
+    assert {(grant.workload, grant.role) for grant in agent.grants} == {("stream", "viewer")}
+    assert len({grant.holder for grant in agent.grants if grant.protocol == "WHEP"}) >= 3
+    async with http.post(
+        router.url("/s/lab/cam/whip"), data=OFFER, headers={**SDP, **view}
+    ) as response:
+        assert response.status == 403
+
+
+async def test_a_publisher_of_a_stream_takes_its_place(
+    router: Harness, http: aiohttp.ClientSession
+) -> None:
+    session, agent, _ = await router.add("cam", workloads=("stream",))
+    headers = {**SDP, **router.bearer(session)}
+    async with http.post(router.url("/s/lab/cam/whip"), data=OFFER, headers=headers) as response:
+        assert response.status == 201
+    (grant,) = agent.grants
+    assert (grant.workload, grant.role, grant.protocol) == ("stream", "publisher", "WHIP")
 
 
 async def test_a_publisher_needs_the_token(router: Harness, http: aiohttp.ClientSession) -> None:

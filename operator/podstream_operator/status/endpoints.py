@@ -35,8 +35,9 @@ def endpoints_of(session: StreamSession, *, site: Site) -> list[Endpoint]:
     if "stream" in workloads:
         endpoints += _frames(session.spec.listeners, site=site)
     if session.spec.stream is not None and session.spec.stream.max_viewers:
-        path = f"/s/{session.metadata.namespace}/{session.metadata.name}/mjpeg"
-        endpoints.append(_http("MJPEG", path, site=site))
+        endpoints.append(_http("MJPEG", f"{_session_path(session)}/mjpeg", site=site))
+        if session.spec.circle is None:  # otherwise its players have the path
+            endpoints.append(_http("WHEP", f"{_session_path(session)}/whep", site=site))
     return endpoints
 
 

@@ -120,9 +120,11 @@ class AgentClient:
             refuse(reply.status, reply.failure())
         return _read_state(reply.body)
 
-    def open_artefact(self, pod: PodRoute, *, name: str) -> AbstractAsyncContextManager[Artefact]:
-        """Read a finished file; see `agent.artefacts.open_artefact`."""
-        return open_artefact(self._transport, pod, name=name)
+    def open_artefact(
+        self, pod: PodRoute, *, name: str, wanted: Mapping[str, str]
+    ) -> AbstractAsyncContextManager[Artefact]:
+        """Read a finished file or a part of it; see `agent.artefacts.open_artefact`."""
+        return open_artefact(self._transport, pod, name=name, wanted=wanted)
 
     async def artefacts(self, pod: PodRoute) -> list[dict[str, Any]]:
         """Name, size in bytes and SHA-256 of each finished file.

@@ -19,6 +19,7 @@ from podstream_workloads.agent.agent import Agent
 from podstream_workloads.agent.errors import Refusal
 from podstream_workloads.agent.httpserver import HttpServer, answer, bearer_token, read_value
 from podstream_workloads.agent.metrics import AgentMetrics
+from podstream_workloads.agent.ranges import requested_part
 
 MAX_ASSIGN_BYTES: Final = 256 * 1024
 ASSIGN_WAIT_S: Final = 0.5
@@ -154,13 +155,18 @@ class ControlApi:
         # Only files that a workload has named can be read: the name is never used as a path.
         if found is None or not found.path.is_file():
             raise Refusal(404, "NoSuchArtefact", f"GET /results lists what there is, not {name!r}")
+        part = requested_part(request, size=found.size, sha256=found.sha256)
         response = web.StreamResponse(headers={names.SHA256_HEADER: found.sha256})
+        if part is not None:
+            response.set_status(206)
+            response.headers["Content-Range"] = f"bytes {part[0]}-{part[-1]}/{found.size}"
         response.content_type = "application/octet-stream"
-        response.content_length = found.size
+        part = range(found.size) if part is None else part
+        response.content_length = len(part)
         try:
             async with asyncio.timeout(ARTEFACT_TIMEOUT_S):
                 await response.prepare(request)
-                await _copy(found.path, response, size=found.size)
+                await _copy(found.path, response, part=part)
         except (TimeoutError, OSError) as error:
             logger.warning("artefact %s not sent: %s", name, type(error).__name__)
             if request.transport is not None:
@@ -168,9 +174,11 @@ class ControlApi:
         return response
 
 
-async def _copy(path: Path, response: web.StreamResponse, *, size: int) -> None:
-    """Write exactly `size` bytes of a file; reading leaves the loop free."""
+async def _copy(path: Path, response: web.StreamResponse, *, part: range) -> None:
+    """Write exactly these bytes of a file; reading leaves the loop free."""
+    size = len(part)
     with await asyncio.to_thread(path.open, "rb") as file:
+        file.seek(part.start)
         while size > 0:
             chunk = await asyncio.to_thread(file.read, min(size, _CHUNK_BYTES))
             if not chunk:

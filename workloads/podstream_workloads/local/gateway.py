@@ -38,7 +38,7 @@ HOLD_TIMEOUT_S: Final = 60.0
 RETRY_PERIOD_S: Final = 0.1
 MAX_SDP_BYTES: Final = 64 * 1024
 _ROLES: Final = {
-    Protocol.WHEP: {"circle": "player"},
+    Protocol.WHEP: {"circle": "player", "stream": "viewer"},
     Protocol.WHIP: {"circle": "player", "stream": "publisher"},
     Protocol.SIGNALLING: {"circle": "player"},
     Protocol.GRPC: {"imageOps": "caller"},

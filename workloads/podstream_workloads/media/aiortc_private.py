@@ -235,6 +235,16 @@ def use_encoders(makers: Mapping[str, Callable[[], Encoder]]) -> None:
     module.get_encoder = get_encoder
 
 
+def on_key_frame_request(sender: RTCRtpSender, callback: Callable[[], None]) -> None:
+    """Have `callback` called where the receiver asks for a key frame (RFC 4585, RFC 5104).
+
+    For tracks whose pictures are encoded elsewhere: aiortc would keep the wish for an encoder that
+    it does not have.
+    """
+    private: Any = sender
+    private._send_keyframe = callback
+
+
 # -- ICE at the pod's address, under a user name that says which pod and port
 
 

@@ -31,6 +31,7 @@ PRIVATE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "_RTCRtpSender__rtp_header_extensions_map",
             "_RTCRtpSender__rtp_history",
             "_RTCRtpSender__rtp_timestamp",
+            "_send_keyframe",
         ),
         "aiortc.rtcdtlstransport.RTCDtlsTransport": ("_send_rtp",),
         "aiortc.rtcrtptransceiver.RTCRtpTransceiver": ("_codecs",),

@@ -21,6 +21,7 @@ from podstream_workloads.stream.frames import CHANNELS, Frame
 from podstream_workloads.stream.recording.recorder import Place, Recorder
 from podstream_workloads.stream.statistics import Statistics
 from podstream_workloads.stream.viewing import Viewing
+from podstream_workloads.stream.webrtc.broadcast import Broadcast
 
 SETTLE_TIMEOUT_S: Final = 1.5
 """Less than the agent waits for a workload that is told of a change."""
@@ -53,6 +54,8 @@ class Pipeline:
         self.source: StreamSourceResults | None = None
         """How the way to a source of the pod's own stands, where it has one."""
         self.viewing = Viewing(spec.width * spec.height * CHANNELS)
+        self.broadcast: Broadcast | None = None
+        """Viewers by WebRTC, once there was one."""
         self._live = LiveStream(state=StreamState.STOPPED)
         self._recorder = _make_recorder(
             spec, session=session, scratch=scratch, volumes=volumes, on_change=on_change
@@ -97,13 +100,15 @@ class Pipeline:
         if self._recorder is not None:
             self._recorder.offer(frame, at=now)
         self.viewing.show(frame)
+        if self.broadcast is not None:
+            self.broadcast.show(frame)
 
     def results(self) -> StreamResults:
         """The figures so far."""
         figures = msgspec.structs.replace(
             self.statistics.results(),
             state=self._live.state,
-            viewers=self.viewing.count,
+            viewers=self.viewing.count + (self.broadcast.count if self.broadcast else 0),
             source=self.source,
         )
         if self._recorder is None:

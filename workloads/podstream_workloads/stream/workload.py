@@ -11,6 +11,7 @@ from typing import ClassVar, Final
 
 from podstream_core.agentapi import Protocol
 from podstream_core.api import (
+    Codec,
     LiveSpec,
     SessionSpec,
     SourceType,
@@ -26,7 +27,7 @@ from podstream_workloads.agent import (
     WorkloadContext,
     WorkloadResults,
 )
-from podstream_workloads.media.offers import check_upload
+from podstream_workloads.media.offers import check_offer, check_upload
 from podstream_workloads.stream.frames import Frame, FrameBuffer
 from podstream_workloads.stream.pipeline import Pipeline
 from podstream_workloads.stream.publisher import receive
@@ -34,6 +35,7 @@ from podstream_workloads.stream.sources.decoding import SourceError
 from podstream_workloads.stream.sources.making import follow_link, make_frames
 from podstream_workloads.stream.sources.rtsp import Link
 from podstream_workloads.stream.viewing import FORMATS
+from podstream_workloads.stream.webrtc.broadcast import Broadcast
 from podstream_workloads.stream.webrtc.publishing import Publishing
 from podstream_workloads.stream.webrtc.seats import Seats
 
@@ -119,6 +121,12 @@ class StreamWorkload(Workload):
         viewers = {"viewer": self._spec.max_viewers}
         return {"publisher": 1, **viewers} if self._spec.source.is_client else viewers
 
+    @property
+    def encoders(self) -> frozenset[Codec]:
+        """Codecs in which pictures are encoded for viewers by WebRTC, or were."""
+        broadcast = self._pipeline.broadcast if self._pipeline is not None else None
+        return frozenset() if broadcast is None else broadcast.codecs
+
     async def connect_stream(self, connection: Connection, *, sock: socket.socket) -> None:
         """Take a publisher's frames, or show them to a viewer, until it leaves."""
         is_pushed = self._spec.source.type is SourceType.PUSH
@@ -134,7 +142,9 @@ class StreamWorkload(Workload):
         self._connections[connection.id] = asyncio.create_task(work, name=connection.id)
 
     async def connect_whep(self, connection: Connection, *, offer_sdp: str) -> str:
-        """Answer the offer of a publisher."""
+        """Answer the offer of a publisher (WHIP) or a viewer (WHEP)."""
+        if connection.protocol is Protocol.WHEP and connection.role == "viewer":
+            return await self._look(connection, offer_sdp=offer_sdp)
         if connection.protocol is not Protocol.WHIP or self._publishing is None:
             raise UnsupportedOffer(
                 "the session takes no video by WebRTC: set spec.stream.source.type to WHIP"
@@ -177,8 +187,19 @@ class StreamWorkload(Workload):
         if self._pipeline is None:
             return
         await self._pipeline.viewing.close()
+        if self._pipeline.broadcast is not None:
+            await self._pipeline.broadcast.close()
         if not await asyncio.to_thread(self._pipeline.close):
             logger.error("the last file of the recording is not finished in time")
+
+    async def _look(self, connection: Connection, *, offer_sdp: str) -> str:
+        pipeline, seats = self._pipeline, self._seats
+        assert pipeline is not None  # a connection comes after `configure`
+        assert seats is not None
+        check_offer(offer_sdp)
+        if pipeline.broadcast is None:
+            pipeline.broadcast = Broadcast(self._spec, seats=seats)
+        return await pipeline.broadcast.connect(connection.id, offer_sdp=offer_sdp)
 
     async def _show(self, connection: Connection, sock: socket.socket) -> None:
         context, pipeline = self._context, self._pipeline

@@ -26,6 +26,8 @@ class BudgetEncoder(Encoder):
         self._keys = KeyFrameGate()
         self._budget = settings.start_bitrate
         self._codec: Any = None
+        self.is_key = False
+        """Whether the picture that was encoded last can be shown without any other."""
 
     @property
     def target_bitrate(self) -> int:
@@ -63,6 +65,7 @@ class BudgetEncoder(Encoder):
         for packet in self._codec.encode(frame):
             is_key = is_key or packet.is_keyframe
             data += bytes(packet)
+        self.is_key = is_key
         if is_key:
             self._keys.made(now=now)
         else:
