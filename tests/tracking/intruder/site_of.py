@@ -23,8 +23,8 @@ from podstream_workloads.tracking.intruder import (
     Verdict,
 )
 
-WALL = 150
-"""Gray of the wall in every scene; nobody is there where it is all that is seen."""
+WALL = 128
+"""Gray of the wall in every scene, as behind portraits."""
 
 
 def jpeg(picture: Any, quality: int = 92) -> bytes:
