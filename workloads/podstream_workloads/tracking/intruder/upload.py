@@ -15,10 +15,13 @@ from typing import Final
 from aiohttp import web
 
 from podstream_workloads.tracking.intruder.boxplot import box_plots
+from podstream_workloads.tracking.intruder.forms import FormRefused, read_form
 from podstream_workloads.tracking.intruder.latency import spread
 
 logger = logging.getLogger(__name__)
 
+_FORM_BYTES: Final = 64 * 1024
+"""Beside the picture."""
 _PAGE: Final = Path(__file__).parent / "page"
 _TYPES: Final = {"upload.css": "text/css", "upload.js": "text/javascript"}
 _HEADERS: Final = {
@@ -77,23 +80,19 @@ class UploadPage:
         return web.Response(text=drawn, content_type="image/svg+xml", headers=_HEADERS)
 
     async def _upload(self, request: web.Request) -> web.Response:
-        if request.content_type != "multipart/form-data":
-            return _say(400, "No image provided")
         try:
-            form = await request.post()
-        except web.HTTPRequestEntityTooLarge:
-            return _say(413, f"Image too large, at most {self._max_bytes} bytes")
-        except ValueError:
+            form = await read_form(
+                request, picture="image", max_bytes=self._max_bytes + _FORM_BYTES
+            )
+        except FormRefused as refused:
+            return _say(refused.status, f"No image: {refused}")
+        if form.picture is None:
             return _say(400, "No image provided")
-        image = form.get("image")
-        if not isinstance(image, web.FileField):
-            return _say(400, "No image provided")
-        data = await asyncio.to_thread(image.file.read)
-        if not image.filename or not data:
+        if not form.filename or not form.picture:
             return _say(400, "No image selected")
         name = f"demo_{datetime.now().astimezone().strftime('%Y%m%d%H%M%S%f')}.jpg"
         try:
-            sent = await self._send(name, data)
+            sent = await self._send(name, form.picture)
         except Exception:
             logger.exception("An uploaded picture could not be sent")
             return _say(500, "Failed to send image")

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-import aiohttp
 from aiohttp import web
 
+from podstream_workloads.tracking.intruder.forms import FormRefused, read_form
 from podstream_workloads.tracking.intruder.latency import Durations
 from podstream_workloads.tracking.intruder.pictures import PictureRefused, claimed_size, decode
 from podstream_workloads.tracking.intruder.settings import CloudSettings
@@ -82,10 +82,7 @@ class CloudService:
 
     def app(self) -> web.Application:
         """The application, served at `/`."""
-        app = web.Application(
-            middlewares=[self._json_errors],
-            client_max_size=self._settings.limits.max_bytes + _FORM_BYTES,
-        )
+        app = web.Application(middlewares=[self._json_errors])
         app.router.add_post("/detect_intruder", self._detect)
         app.router.add_get("/health", _health)
         if self._page is not None:
@@ -113,12 +110,10 @@ class CloudService:
     async def _json_errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
-        except _Refused as refused:
+        except (_Refused, FormRefused) as refused:
             status, message = refused.status, str(refused)
         except web.HTTPException as error:
             status, message = error.status, error.reason.lower()
-        except (ValueError, aiohttp.ClientPayloadError):
-            status, message = 400, "the form cannot be read"
         except Exception:
             logger.exception("%s %s", request.method, request.path)
             status, message = 500, "internal error"
@@ -169,19 +164,14 @@ class CloudService:
 
     async def _form(self, request: web.Request) -> tuple[bytes, str]:
         """The picture, and which device it is of."""
-        if request.content_type != "multipart/form-data":
+        form = await read_form(
+            request, picture="img", max_bytes=self._settings.limits.max_bytes + _FORM_BYTES
+        )
+        if not form.picture:
             raise _Refused(400, "no image provided")
-        form = await request.post()
-        picture = form.get("img")
-        if not isinstance(picture, web.FileField):
-            raise _Refused(400, "no image provided")
-        data = await asyncio.to_thread(picture.file.read)
-        if not data:
-            raise _Refused(400, "no image provided")
-        device = form.get("device_id")
-        named = device if isinstance(device, str) else ""
+        named = form.texts.get("device_id", "")[:_DEVICE_ID]
         shown = "".join(letter if letter.isprintable() else "?" for letter in named)
-        return data, shown[:_DEVICE_ID] or "unnamed"
+        return form.picture, shown or "unnamed"
 
     async def _upload(self, name: str, picture: bytes) -> Sent:
         try:

@@ -110,7 +110,7 @@ class IntruderEdge:
 
     def app(self) -> web.Application:
         """The application, served at `/`: Socket.IO at its default path, and `GET /health`."""
-        app = web.Application(client_max_size=self._settings.limits.max_bytes + 64 * 1024)
+        app = web.Application()
         self._route.add_to(app)
         app.router.add_get("/health", _health)
         if self._page is not None:
