@@ -10,14 +10,14 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Set
 from contextlib import suppress
 from typing import Final
 
 from podstream_core import names
 from podstream_core.api import SessionKey
 from podstream_operator.clock import Clock
-from podstream_operator.cluster import Body, Cache, KubeClient, Touched
+from podstream_operator.cluster import Body, Cache, KubeClient, Touched, Uids
 from podstream_operator.errors import ApiError, ApiRejected, ConfigError
 from podstream_operator.facts import PodFacts, SecretFacts
 from podstream_operator.watchdog import WatchDog
@@ -115,16 +115,31 @@ class Resync:
 
     async def run_once(self) -> None:
         """List all namespaces once, and have a routine look at every session and pool."""
-        await self.find_missing()
+        for namespace in self._namespaces:
+            await self._resync(namespace)
+        self._after()
         for key in self._cache.session_keys():
             self._look(key)
         for pool in self._cache.pools():
             self._touch(Touched(pool=pool.key))
 
     async def find_missing(self) -> None:
-        """List all namespaces once, and make due whom an object has left."""
+        """Look which objects exist, and make due whom one has left.
+
+        What the objects say is not looked at: their metadata is read, and nothing of them is kept.
+        """
         for namespace in self._namespaces:
-            await self._resync(namespace)
+            before = self._cache.uids(namespace)
+            # Pods first: whoever owns a listed pod is older than the lists of owners.
+            pods, pools, sessions = [
+                {uid async for body in listed for uid in _version_by_uid(body)}
+                for listed in (
+                    self._kube.list_pods(namespace, metadata_only=True),
+                    self._kube.list_pools(namespace, metadata_only=True),
+                    self._kube.list_sessions(namespace, metadata_only=True),
+                )
+            ]
+            self._forget(namespace, before, sessions=sessions, pods=pods, pools=pools)
         self._after()
 
     async def _resync(self, namespace: str) -> None:
@@ -142,14 +157,13 @@ class Resync:
             sessions |= _version_by_uid(body)
         for pod in pods:
             self._cache.put_pod(pod)
-        missing = self._cache.forget(
+        self._forget(
             namespace,
-            session_uids=before.sessions - sessions.keys(),
-            pod_uids=before.pods - {pod.uid for pod in pods},
-            pool_uids=before.pools - pools.keys(),
+            before,
+            sessions=sessions.keys(),
+            pods={pod.uid for pod in pods},
+            pools=pools.keys(),
         )
-        for touched in missing:
-            self._touch(touched)
         self._watch_for_lag(
             namespace,
             session=sessions.values(),
@@ -158,6 +172,25 @@ class Resync:
         )
         owners = sessions.keys() | pools.keys()
         await self._collect_orphans(namespace, pods=pods, owner_uids=owners)
+
+    def _forget(
+        self,
+        namespace: str,
+        before: Uids,
+        *,
+        sessions: Set[str],
+        pods: Set[str],
+        pools: Set[str],
+    ) -> None:
+        """Drop from the cache what was there before a list and is not in it."""
+        missing = self._cache.forget(
+            namespace,
+            session_uids=before.sessions - sessions,
+            pod_uids=before.pods - pods,
+            pool_uids=before.pools - pools,
+        )
+        for touched in missing:
+            self._touch(touched)
 
     def _watch_for_lag(self, namespace: str, **versions: Iterable[str]) -> None:
         now = time.monotonic()

@@ -327,13 +327,12 @@ class FakeKubeApi:
         metadata = {"resourceVersion": str(self._version)}
         if end < len(items):
             metadata["continue"] = str(end)
+        kind, shown = f"{KINDS[resource]}List", items[begin:end]
+        if "as=PartialObjectMetadataList" in request.headers.get("Accept", ""):
+            kind = "PartialObjectMetadataList"
+            shown = [{"metadata": body["metadata"]} for body in shown]
         return web.json_response(
-            {
-                "kind": f"{KINDS[resource]}List",
-                "apiVersion": "v1",
-                "metadata": metadata,
-                "items": items[begin:end],
-            }
+            {"kind": kind, "apiVersion": "v1", "metadata": metadata, "items": shown}
         )
 
     def _put(self, resource: str, namespace: str, stored: Body, body: Body) -> web.Response:

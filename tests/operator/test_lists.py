@@ -28,6 +28,16 @@ async def test_list_goes_on_until_everything_was_seen_once() -> None:
     assert api.requests.count(f"GET {SESSIONS}") == 3
 
 
+async def test_metadata_alone_can_be_listed() -> None:
+    async with running_kube_api() as api:
+        await api.create(names.SESSION_PLURAL, session_body("ball"))
+        client = AioKubeClient(Configuration(host=api.url), observer=ignore)
+        (found,) = [body async for body in client.list_sessions(NAMESPACE, metadata_only=True)]
+        await client.close()
+    assert found["metadata"]["name"] == "ball"
+    assert "spec" not in found
+
+
 async def test_continuation_that_has_expired_is_worth_repeating() -> None:
     async with running_kube_api() as api:
         api.fail("GET", names.SESSION_PLURAL, status=410)

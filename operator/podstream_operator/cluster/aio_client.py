@@ -24,6 +24,9 @@ from podstream_operator.errors import (
 )
 
 REQUEST_TIMEOUT: Final = aiohttp.ClientTimeout(total=15, sock_connect=5)
+_JSON: Final = "application/json"
+_METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+"""Only the metadata of what is listed (Kubernetes API concepts, metadata-only fetches)."""
 LIST_PART: Final = 250
 """Objects per answer of a list: 5,000 pods at once take hundreds of megabytes to be read."""
 _MERGE_PATCH: Final = "application/merge-patch+json"
@@ -88,18 +91,22 @@ class AioKubeClient:
             for plural in (names.SESSION_PLURAL, names.POOL_PLURAL)
         )
 
-    def list_sessions(self, namespace: str) -> AsyncIterator[Body]:
+    def list_sessions(self, namespace: str, *, metadata_only: bool = False) -> AsyncIterator[Body]:
         """All StreamSessions of a namespace."""
-        return self._list(_SESSIONS.format(namespace=namespace), resource="streamsessions")
+        path = _SESSIONS.format(namespace=namespace)
+        return self._list(path, resource="streamsessions", metadata_only=metadata_only)
 
-    def list_pools(self, namespace: str) -> AsyncIterator[Body]:
+    def list_pools(self, namespace: str, *, metadata_only: bool = False) -> AsyncIterator[Body]:
         """All StreamPools of a namespace."""
-        return self._list(_POOLS.format(namespace=namespace), resource="streampools")
+        path = _POOLS.format(namespace=namespace)
+        return self._list(path, resource="streampools", metadata_only=metadata_only)
 
-    def list_pods(self, namespace: str) -> AsyncIterator[Body]:
+    def list_pods(self, namespace: str, *, metadata_only: bool = False) -> AsyncIterator[Body]:
         """All pods of a namespace that carry the role label."""
         path = _PODS.format(namespace=namespace)
-        return self._list(path, resource="pods", selector=names.LABEL_ROLE)
+        return self._list(
+            path, resource="pods", selector=names.LABEL_ROLE, metadata_only=metadata_only
+        )
 
     async def patch_session_status(
         self, namespace: str, name: str, *, uid: str, patch: Mapping[str, Any]
@@ -183,7 +190,9 @@ class AioKubeClient:
         path = f"{_LEASES.format(namespace=namespace)}/{body['metadata']['name']}"
         return await self._call("PUT", path, resource=_LEASE, body=body)
 
-    async def _list(self, path: str, *, resource: str, selector: str = "") -> AsyncIterator[Body]:
+    async def _list(
+        self, path: str, *, resource: str, selector: str = "", metadata_only: bool = False
+    ) -> AsyncIterator[Body]:
         """Objects of a collection, fetched in parts that are one state of it together.
 
         Raises:
@@ -191,7 +200,15 @@ class AioKubeClient:
         """
         query = {"limit": str(LIST_PART)} | ({"labelSelector": selector} if selector else {})
         while True:
-            part = await self._call("GET", path, resource=resource, verb="list", query=query) or {}
+            part = await self._call(
+                "GET",
+                path,
+                resource=resource,
+                verb="list",
+                query=query,
+                accept=_METADATA_LIST if metadata_only else _JSON,
+            )
+            part = part or {}
             for item in part.get("items") or []:
                 yield item
             following = (part.get("metadata") or {}).get("continue")
@@ -237,7 +254,8 @@ class AioKubeClient:
         verb: str | None = None,
         body: Body | None = None,
         query: Mapping[str, str] | None = None,
-        content_type: str = "application/json",
+        content_type: str = _JSON,
+        accept: str = _JSON,
     ) -> Body | None:
         """Make one call; `None` for 404."""
         verb = verb or method.lower()
@@ -252,7 +270,7 @@ class AioKubeClient:
                 method,
                 path,
                 query_params=list(parameters.items()),
-                header_params={"Accept": "application/json", "Content-Type": content_type},
+                header_params={"Accept": accept, "Content-Type": content_type},
                 body=body,
                 auth_settings=["BearerToken"],
             )

@@ -18,15 +18,18 @@ class KubeClient(Protocol):
         """Whether the API server serves StreamSession and StreamPool with their status."""
         ...
 
-    def list_sessions(self, namespace: str) -> AsyncIterator[Body]:
-        """All StreamSessions of a namespace; only a part of them is in memory at a time."""
+    def list_sessions(self, namespace: str, *, metadata_only: bool = False) -> AsyncIterator[Body]:
+        """All StreamSessions of a namespace; only a part of them is in memory at a time.
+
+        With `metadata_only` nothing but their metadata, which costs a fraction.
+        """
         ...
 
-    def list_pools(self, namespace: str) -> AsyncIterator[Body]:
+    def list_pools(self, namespace: str, *, metadata_only: bool = False) -> AsyncIterator[Body]:
         """All StreamPools of a namespace, likewise."""
         ...
 
-    def list_pods(self, namespace: str) -> AsyncIterator[Body]:
+    def list_pods(self, namespace: str, *, metadata_only: bool = False) -> AsyncIterator[Body]:
         """All pods of a namespace that carry the role label, likewise."""
         ...
 
