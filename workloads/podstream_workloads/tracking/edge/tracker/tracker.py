@@ -106,7 +106,7 @@ class Tracker:
         self._begin([sure[index] for index in free])
         self.ended = tuple(track_id for track_id in gone if track_id)
         return [
-            record.snapshot()
+            record.snapshot(time_s=time_s)
             for record in self._records
             if record.is_confirmed and record.state is not State.LOST
         ]

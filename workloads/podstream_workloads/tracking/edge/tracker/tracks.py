@@ -68,6 +68,8 @@ class Track:
     """Mean of what was seen of it while it was apart from others."""
     is_apart: bool
     """Whether this frame shows it without another over it."""
+    still_s: float
+    """Seconds since it last moved."""
 
 
 @dataclass(slots=True)
@@ -143,7 +145,7 @@ class Record:
         mixed = _KEPT * self.appearance + (1.0 - _KEPT) * seen
         self.appearance = (mixed / max(float(np.linalg.norm(mixed)), 1e-9)).astype(np.float32)
 
-    def snapshot(self) -> Track:
+    def snapshot(self, *, time_s: float) -> Track:
         """As others may see it."""
         return Track(
             track_id=self.track_id,
@@ -154,4 +156,5 @@ class Record:
             born_s=self.born_s,
             appearance=self.appearance,
             is_apart=self.is_apart,
+            still_s=time_s - self.place_s,
         )
