@@ -22,9 +22,8 @@ from podstream_workloads.tracking.orchestrator import (
     AuthSettings,
     Orchestrator,
     OrchestratorSettings,
-    SqliteTimelines,
     StoreError,
-    TimelineStore,
+    store_of,
 )
 
 logger = logging.getLogger(__name__)
@@ -123,7 +122,7 @@ async def _serve(
     settings: OrchestratorSettings, *, tls: ssl.SSLContext | None, options: argparse.Namespace
 ) -> None:
     try:
-        orchestrator = Orchestrator(settings, store=_store(options.database))
+        orchestrator = Orchestrator(settings, store=store_of(options.database))
     except ValueError as error:
         raise OSError(f"PUBLIC_KEY: {error}") from error
     stopped = asyncio.Event()
@@ -143,10 +142,6 @@ async def _serve(
         await runner.cleanup()
 
 
-def _store(database: str | None) -> TimelineStore:
-    return SqliteTimelines(Path(database) if database else None)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m podstream_workloads.tracking",
@@ -159,7 +154,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--https-port", type=int, default=443, help="default: 443")
     parser.add_argument(
         "--database",
-        help="SQLite file that keeps objects and timelines; default: in memory, gone at the end",
+        help="where objects and timelines are kept: an SQLite file, or a postgresql:// URL;"
+        " default: in memory, gone at the end",
     )
     parser.add_argument("--log-format", choices=["json", "text"], default="text")
     return parser

@@ -9,6 +9,7 @@ from podstream_workloads.tracking.orchestrator.settings import (
     Limits,
     OrchestratorSettings,
 )
+from podstream_workloads.tracking.orchestrator.timelines.opening import store_of
 from podstream_workloads.tracking.orchestrator.timelines.sqlite import SqliteTimelines
 from podstream_workloads.tracking.orchestrator.timelines.values import TimelineStore
 
@@ -24,4 +25,5 @@ __all__ = [
     "SystemClock",
     "TimelineFigures",
     "TimelineStore",
+    "store_of",
 ]
