@@ -50,6 +50,7 @@ from podstream_router.tcp import TcpListener
 from podstream_router.tls import Certificate
 from podstream_router.watch import ApiReader, Watch, pods_in, pools_in, sessions_in
 from podstream_router.watching import WatchHandlers
+from podstream_router.web import SitePaths, WebListener
 from podstream_router.whep import WebRtcHandlers
 
 logger = logging.getLogger(__name__)
@@ -174,6 +175,10 @@ class Router:
             self._desk, client_keys=keys.client, rate=self._rate, places=self._streaming
         )
         self._watching.add_to(app)
+        self._sites = SitePaths(
+            self._desk, client_keys=keys.client, rate=self._rate, places=self._streaming
+        )
+        self._sites.add_to(app)
         self._raw_listeners: list[SocketListener] = []
         self._sharing_task: asyncio.Task[None] | None = None
         self.ports: dict[str, int] = {}
@@ -203,7 +208,14 @@ class Router:
         self.metrics.pool_waiting.set_function(lambda: self._demand.total)
         self.metrics.unrecorded.set_function(lambda: self._recorder.open)
         self.metrics.open_connections.labels("HTTP").set_function(
-            lambda: self._server.open_connections
+            lambda: (
+                self._server.open_connections
+                + sum(
+                    listener.open_connections
+                    for listener in self._raw_listeners
+                    if isinstance(listener, WebListener)
+                )
+            )
         )
 
     def _add_webrtc(self, app: web.Application, *, client_keys: PublicKeys) -> WebRtcHandlers:
@@ -266,8 +278,9 @@ class Router:
         await self._server.start()
         self.relay.open(host, settings.media_port)
         self.ports["media"] = self.relay.port
+        own = next((item for item in settings.listeners if item.protocol == "http"), None)
         for listener in settings.listeners:
-            if listener.protocol == "http":
+            if listener is own:
                 self.ports[listener.name] = await self._server.listen(host, listener.bind_port)
             else:
                 opened = self._new_listener(listener)
@@ -287,6 +300,7 @@ class Router:
             listener.stop_accepting()
         self._placement.drain()
         self._watching.end()
+        await self._sites.end()
         self._dashboard.close()
         closing = [self._server.close(drain_s=drain_s)]
         closing += [listener.close(drain_s=drain_s) for listener in self._raw_listeners]
@@ -318,6 +332,13 @@ class Router:
                     open_places=places,
                     namespaces=self._settings.namespaces,
                     client_keys=self._client_keys,
+                    certificate=self._certificate,
+                )
+            case "http":
+                return WebListener(
+                    listener.name,
+                    desk=self._desk,
+                    open_places=places,
                     certificate=self._certificate,
                 )
             case "signalling":

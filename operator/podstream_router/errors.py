@@ -110,6 +110,12 @@ class SessionEnded(Refusal):
     status, error = 410, "SessionEnded"
 
 
+class UnknownRole(Refusal):
+    """The session has no place of this kind."""
+
+    status, error = 404, "UnknownRole"
+
+
 class TooLarge(Refusal):
     """The body is larger than any session description."""
 
@@ -147,6 +153,18 @@ class TooManyRequests(Refusal):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, headers={"Retry-After": "1"})
+
+
+class HeadTooLarge(Refusal):
+    """The request's head is larger than any that is in order."""
+
+    status, error = 431, "HeadTooLarge"
+
+
+class UnsupportedVersion(Refusal):
+    """Another version of HTTP."""
+
+    status, error = 505, "UnsupportedVersion"
 
 
 class PodFailed(Refusal):

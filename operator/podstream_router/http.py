@@ -45,6 +45,7 @@ Read a session's results:   GET    /s/{namespace}/{session}/results
 Read a file of them:        GET    /s/{namespace}/{session}/results/{file}
 Look on in a browser:       GET    /s/{namespace}/{session}/mjpeg     (also ?token=<view token>)
 Look on, raw frames:        GET    /s/{namespace}/{session}/frames
+Follow a tracking session:  GET    /s/{namespace}/{session}/client    (WebSocket; ?token=<token>)
 Play a stream of your own:  POST   /p/{namespace}/{pool}/whep         (a new session of the pool)
 
 Dashboard for browsers:      GET    /ui/

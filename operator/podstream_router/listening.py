@@ -25,7 +25,10 @@ from podstream_router.routes import RouteTable
 
 logger = logging.getLogger(__name__)
 
+CLOSING_S: Final = 1.0
+"""For a client to read a refusal."""
 _ACCEPT_RETRY_S: Final = 0.1
+_READ_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +182,18 @@ class SocketListener(ABC):
             return "Internal"
         logger.info("connection refused", extra={"error": error, "cause": cause})
         return error
+
+
+async def say_goodbye(sock: socket.socket, data: bytes) -> None:
+    """Send last words, and give the client a moment to read them."""
+    loop = asyncio.get_running_loop()
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(CLOSING_S):
+            await loop.sock_sendall(sock, data)
+            sock.shutdown(socket.SHUT_WR)
+            # Closing with unread bytes would reset the connection before the answer is read.
+            while await loop.sock_recv(sock, _READ_BYTES):
+                pass
 
 
 def _keep_alive(sock: socket.socket) -> None:

@@ -55,13 +55,22 @@ class Seat:
     claim: Claim | None = None
     """Set where the connection has just won the pod and no session exists yet."""
 
-    def grant(self, protocol: ClientProtocol, *, holder: str, source: str) -> ConnectionGrant:
-        """What the router vouches for to the pod."""
-        workload, role = workload_for(self.session, protocol=protocol)
+    def grant(
+        self, protocol: ClientProtocol, *, holder: str, source: str, role: str = ""
+    ) -> ConnectionGrant:
+        """What the router vouches for to the pod.
+
+        Args:
+            protocol: how the client speaks.
+            holder: who it is.
+            source: its address.
+            role: the slot that it takes; empty: the protocol's own.
+        """
+        workload, usual = workload_for(self.session, protocol=protocol)
         return ConnectionGrant(
             session_uid=self.session.assignment_id(self.pod.uid),
             workload=workload,
-            role=role,
+            role=role or usual,
             protocol=protocol,
             holder=holder,
             client_address=source,

@@ -17,8 +17,9 @@ _ROLES: Final = {
     Protocol.TCP: {"stream": "publisher"},
     Protocol.MJPEG: {"stream": VIEWER},
     Protocol.VIEW: {"stream": VIEWER},
+    Protocol.HTTP: {"tracking": "caller"},
 }
-"""Workload to role, per protocol."""
+"""Workload to role, per protocol; over HTTP the path may say another one (`web.roles`)."""
 
 
 def workload_for(session: SessionRoute, *, protocol: Protocol) -> tuple[str, str]:

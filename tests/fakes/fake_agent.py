@@ -70,6 +70,8 @@ class FakeAgent:
     keys: PublicKeys
     refusals: deque[tuple[int, str]] = field(default_factory=deque)
     """Refusals (status, code) that are used up one per connection attempt, before any other."""
+    slots: int = 1
+    """Holders at a time."""
     delay_s: float = 0.0
     """Time that an offer takes."""
     phase: AgentPhase = AgentPhase.READY
@@ -142,7 +144,7 @@ class FakeAgent:
             return 401, "InvalidToken"
         if self.refusals:
             return self.refusals.popleft()
-        if any(holder != grant.holder for holder in self.connections.values()):
+        if len({*self.connections.values()} - {grant.holder}) >= self.slots:
             return 409, "Busy"
         return grant
 

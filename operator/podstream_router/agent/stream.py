@@ -16,7 +16,7 @@ from podstream_router.agent.transport import (
     connection_token,
     refuse,
 )
-from podstream_router.errors import PodFailed, TryAgain
+from podstream_router.errors import PodFailed, TryAgain, UnknownRole
 from podstream_router.routes import PodRoute
 
 STREAM_BUFFER_BYTES: Final = 64 * 1024
@@ -169,6 +169,8 @@ def _judge(line: bytes) -> str:
         raise PodFailed(f"the session's pod does not answer as agreed: {error}") from error
     if reply.error == "InvalidToken":
         return ""
+    if reply.error == "UnknownRole":
+        raise UnknownRole(reply.message)
     if not reply.ok:
         status = _STATUS.get(reply.error, 502)
         refuse(status, ErrorBody(error=reply.error, message=reply.message))

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import socket
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Final
 
 from podstream_core.agentapi import Protocol
@@ -24,7 +23,7 @@ from podstream_router.errors import Refusal
 from podstream_router.grpc.answers import SETTINGS, UNAVAILABLE, refusal_bytes, status_of
 from podstream_router.grpc.naming import target_of
 from podstream_router.grpc.opening import BadOpening, Opening, Request
-from podstream_router.listening import Bound, Desk, SocketListener
+from podstream_router.listening import Bound, Desk, SocketListener, say_goodbye
 from podstream_router.logfields import about
 from podstream_router.placement import Seat
 from podstream_router.protocols import require_workload
@@ -36,7 +35,6 @@ logger = logging.getLogger(__name__)
 
 OPENING_TIMEOUT_S: Final = 10.0
 """From the connection to the first request's headers; clients connect when they have a call."""
-CLOSING_S: Final = 1.0
 _READ_BYTES: Final = 64 * 1024
 
 
@@ -185,15 +183,7 @@ async def _read_request(sock: socket.socket, opening: Opening) -> Request | None
 
 
 async def _refuse(sock: socket.socket, request: Request, refusal: Refusal) -> None:
-    """Answer the first call, and give the client a moment to read that."""
-    loop = asyncio.get_running_loop()
+    """Answer the first call."""
     status = status_of(refusal) or UNAVAILABLE
     message = f"{refusal.error}: {refusal.message}"
-    with suppress(OSError, TimeoutError):
-        async with asyncio.timeout(CLOSING_S):
-            data = refusal_bytes(request.stream_id, status=status, message=message)
-            await loop.sock_sendall(sock, data)
-            sock.shutdown(socket.SHUT_WR)
-            # Closing with unread bytes would reset the connection before the answer is read.
-            while await loop.sock_recv(sock, _READ_BYTES):
-                pass
+    await say_goodbye(sock, refusal_bytes(request.stream_id, status=status, message=message))

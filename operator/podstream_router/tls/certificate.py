@@ -17,6 +17,9 @@ CERTIFICATE_FILE: Final = "tls.crt"
 KEY_FILE: Final = "tls.key"
 """Names of a Secret of type kubernetes.io/tls."""
 ALPN: Final = "h2"
+"""Of gRPC listeners, whose clients have to name it."""
+HTTP_ALPN: Final = "http/1.1"
+"""Of HTTP listeners, whose clients may name it."""
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2; HTTP/2 forbids the others (RFC 9113, appendix A)."""
 
@@ -40,43 +43,50 @@ class Certificate:
         self.required = required
         try:
             self._stamp = self._look()
-            self._context = self._load()
+            self._contexts = self._load()
         except (OSError, ValueError) as error:
             raise SettingsError(
                 f"PODSTREAM_TLS_DIR={folder}: the certificate cannot be used ({error}); mount a "
                 "Secret of type kubernetes.io/tls there"
             ) from error
 
-    def context(self) -> ssl.SSLContext:
-        """For the next handshake; the last good certificate where a new one cannot be used."""
+    def context(self, alpn: str = ALPN) -> ssl.SSLContext:
+        """For the next handshake; the last good certificate where a new one cannot be used.
+
+        Args:
+            alpn: the protocol that is offered, `ALPN` or `HTTP_ALPN`.
+        """
         stamp = self._look()
         if stamp == self._stamp:
-            return self._context
+            return self._contexts[alpn]
         # Before the files are read: what cannot be used is said once, not at each handshake.
         self._stamp = stamp
         try:
-            self._context = self._load()
+            self._contexts = self._load()
         except (OSError, ValueError) as error:
             logger.warning("new TLS certificate cannot be used", extra={"cause": str(error)})
         else:
             logger.info("TLS certificate read anew", extra={"folder": str(self._folder)})
-        return self._context
+        return self._contexts[alpn]
 
     def _look(self) -> _Stamp:
         """Tells one state of the files from another; that one is missing is a state, too."""
         return tuple(_stamp_of(self._folder / name) for name in (CERTIFICATE_FILE, KEY_FILE))
 
-    def _load(self) -> ssl.SSLContext:
-        """A server's context.
+    def _load(self) -> dict[str, ssl.SSLContext]:
+        """A server's contexts, by the protocol that they offer.
 
         Raises:
             OSError: a file cannot be read, or is no certificate or key (`ssl.SSLError`).
         """
+        return {alpn: self._load_for(alpn) for alpn in (ALPN, HTTP_ALPN)}
+
+    def _load_for(self, alpn: str) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_RENEGOTIATION
         context.set_ciphers(_CIPHERS)
-        context.set_alpn_protocols([ALPN])
+        context.set_alpn_protocols([alpn])
         context.load_cert_chain(
             self._folder / CERTIFICATE_FILE, self._folder / KEY_FILE, password=_no_password
         )

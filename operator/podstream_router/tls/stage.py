@@ -44,19 +44,26 @@ def speaks_tls(sock: socket.socket) -> bool:
 
 
 @asynccontextmanager
-async def plain_side(sock: socket.socket, context: ssl.SSLContext) -> AsyncIterator[socket.socket]:
+async def plain_side(
+    sock: socket.socket, context: ssl.SSLContext, *, alpn: str | None = ALPN
+) -> AsyncIterator[socket.socket]:
     """Shake hands, and give a non-blocking socket that carries what is inside.
+
+    Args:
+        sock: the client's.
+        context: the server's side.
+        alpn: the protocol that the client has to name; `None`: it may name none.
 
     The client's socket stays the caller's to close. When the block ends in order, what was written
     last still reaches the client.
 
     Raises:
-        TlsFailed: the client does not offer HTTP/2 over TLS 1.2 or later.
+        TlsFailed: the client does not offer the protocol over TLS 1.2 or later.
         OSError, TimeoutError: it left, or is too slow.
     """
     records = _Records(sock, context)
     async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
-        await records.shake_hands()
+        await records.shake_hands(alpn)
     inner, outer = socket.socketpair()
     tasks: list[asyncio.Task[None]] = []
     try:
@@ -100,11 +107,11 @@ class _Records:
         self._ahead = b""
         """Read before its turn; at most one read's worth of records."""
 
-    async def shake_hands(self) -> None:
+    async def shake_hands(self, alpn: str | None) -> None:
         """Shake hands.
 
         Raises:
-            TlsFailed: no common version or cipher, no HTTP/2, or no TLS at all.
+            TlsFailed: no common version, cipher or protocol, or no TLS at all.
             OSError: the client left.
         """
         received = 0
@@ -126,8 +133,8 @@ class _Records:
                 raise TlsFailed(f"no handshake within {MAX_HANDSHAKE_BYTES} bytes")
             self._incoming.write(data)
         await self._flush()
-        if self._tls.selected_alpn_protocol() != ALPN:
-            raise TlsFailed(f"the client does not offer {ALPN} by ALPN")
+        if alpn is not None and self._tls.selected_alpn_protocol() != alpn:
+            raise TlsFailed(f"the client does not offer {alpn} by ALPN")
 
     async def unseal(self, plain: socket.socket) -> None:
         """Pass what the client says, until it says no more.

@@ -58,6 +58,8 @@ class Protocol(StrEnum):
     """The stream as JPEG pictures over HTTP, for browsers (`multipart/x-mixed-replace`)."""
     VIEW = "View"
     """The stream as raw frames, as its publisher sends them."""
+    HTTP = "HTTP"
+    """HTTP/1.1 and WebSockets, which only client and workload understand."""
 
 
 ANONYMOUS: Final = "anonymous-"
