@@ -84,6 +84,7 @@ class Operator:
         self._events = EventPoster(kube, instance=settings.instance, metrics=metrics)
         image = SessionImage(
             image=settings.session_image,
+            tracking_image=settings.tracking_image or settings.session_image,
             pull_policy=settings.session_image_pull_policy,
             requests=settings.session_requests,
             limits=settings.session_limits,

@@ -35,6 +35,8 @@ class OperatorSettings:
     """Addresses of the router."""
     session_image: str
     """Image of session and client pods."""
+    tracking_image: str = ""
+    """Image of session pods with `spec.tracking`; empty: the other one, which must have it all."""
     session_image_pull_policy: str = "IfNotPresent"
     session_requests: Mapping[str, str] = field(
         default_factory=lambda: dict(DEFAULT_RESOURCES["requests"])
@@ -105,6 +107,7 @@ class OperatorSettings:
                 frames_cluster_address=env.get("PODSTREAM_FRAMES_CLUSTER_ADDRESS", ""),
             ),
             session_image=_required(env, "PODSTREAM_SESSION_IMAGE"),
+            tracking_image=env.get("PODSTREAM_TRACKING_IMAGE", ""),
             session_image_pull_policy=_choice(
                 env,
                 "PODSTREAM_SESSION_IMAGE_PULL_POLICY",

@@ -91,6 +91,7 @@ def test_kind_environment() -> None:
         "PODSTREAM_LOG_FORMAT": "json",
         "PODSTREAM_HTTP_PORT": str(OPERATOR_HTTP_PORT),
         "PODSTREAM_SESSION_IMAGE": "docker.io/podstream/session:0.1.0",
+        "PODSTREAM_TRACKING_IMAGE": "docker.io/podstream/session-tracking:0.1.0",
         "PODSTREAM_SESSION_IMAGE_PULL_POLICY": "IfNotPresent",
         "PODSTREAM_SESSION_RESOURCES": operator["PODSTREAM_SESSION_RESOURCES"],
         "PODSTREAM_ROUTER_URL": "http://podstream-router.streams.svc:8080",

@@ -46,6 +46,7 @@ def test_there_is_a_sample_per_use() -> None:
         "stream",
         "stream-recording",
         "stream-synthetic",
+        "tracking",
         "pool-signalling",
         "pool-session",
     }

@@ -18,6 +18,7 @@ START = datetime(2026, 11, 21, 10, 0, 0, tzinfo=UTC)
 SITE = Site("http://127.0.0.1:8080", "http://router.ns.svc:8080", "h:50052", "r:50052")
 IMAGE = SessionImage(
     image="podstream/session:1",
+    tracking_image="podstream/session-tracking:1",
     pull_policy="IfNotPresent",
     requests={"cpu": "250m", "memory": "256Mi"},
     limits={"cpu": "2", "memory": "1Gi"},

@@ -84,9 +84,14 @@ async def site(agent: FakeAgent, *, slots: int = 8) -> AsyncIterator[Site]:
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
-        ways = (_copy(reader, inner_writer), _copy(inner_reader, writer))
-        await asyncio.gather(*ways, return_exceptions=True)
-        inner_writer.close()
+        try:
+            async with asyncio.TaskGroup() as group:  # a side that breaks ends the other one
+                group.create_task(_copy(reader, inner_writer))
+                group.create_task(_copy(inner_reader, writer))
+        except* OSError:
+            pass
+        finally:
+            inner_writer.transport.abort()
 
     agent.on_stream = take
     agent.slots = slots
@@ -97,10 +102,8 @@ async def site(agent: FakeAgent, *, slots: int = 8) -> AsyncIterator[Site]:
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(1 << 16):
-            writer.write(data)
-            await writer.drain()
-    finally:
-        with contextlib.suppress(OSError, RuntimeError):
-            writer.write_eof()
+    while data := await reader.read(1 << 16):
+        writer.write(data)
+        await writer.drain()
+    with contextlib.suppress(OSError, RuntimeError):  # the other side may have gone altogether
+        writer.write_eof()

@@ -80,6 +80,12 @@ RECORDINGS: Final = "recordings"
 """Below it: the volume of spec.stream.recording."""
 SOURCE: Final = "source"
 """Below it: the volume of spec.stream.source.file."""
+TRACKING_TIMELINES: Final = "tracking/timelines"
+"""Below it: the volume of spec.tracking.orchestrator.timelines."""
+TRACKING_AUTH: Final = "tracking/auth"
+"""Below it: the folder with the public key of spec.tracking.orchestrator.auth."""
+TRACKING_PUBLIC_KEY: Final = "public.pem"
+"""Name of that key's file."""
 
 TERMINATION_MESSAGE_PATH: Final = "/dev/termination-log"
 

@@ -8,6 +8,8 @@
   value: "8081"
 - name: PODSTREAM_SESSION_IMAGE
   value: {{ include "podstream.image" (dict "root" . "image" .Values.session.image) | quote }}
+- name: PODSTREAM_TRACKING_IMAGE
+  value: {{ include "podstream.image" (dict "root" . "image" .Values.session.trackingImage) | quote }}
 - name: PODSTREAM_SESSION_IMAGE_PULL_POLICY
   value: {{ .Values.session.image.pullPolicy | quote }}
 - name: PODSTREAM_SESSION_RESOURCES

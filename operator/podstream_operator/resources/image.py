@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from podstream_core.api import CommonSpec
+
 ResourceList = Mapping[str, str]
 
 
@@ -11,6 +13,8 @@ class SessionImage:
     """What is the same for all session pods of an installation."""
 
     image: str
+    tracking_image: str
+    """For sessions with `spec.tracking`, so that no other one pays for its size."""
     pull_policy: str
     requests: ResourceList
     """Default requests: Kubernetes quantities by resource name."""
@@ -19,3 +23,7 @@ class SessionImage:
     """JWK set with the public halves of the assignment keys."""
     log_level: str
     log_format: str
+
+    def image_for(self, spec: CommonSpec) -> str:
+        """The image of a session's server pod."""
+        return self.image if spec.tracking is None else self.tracking_image

@@ -19,6 +19,7 @@ from podstream_operator.resources.quantities import merge_resources
 from podstream_operator.resources.recording_volume import recording_volume
 from podstream_operator.resources.shape import pod_shape
 from podstream_operator.resources.source_volume import source_volume
+from podstream_operator.resources.tracking_volumes import tracking_volumes
 
 SCRATCH_SIZE: Final = "256Mi"
 """Upper bound of /tmp: artefacts of a session (tables, plots, recordings without a volume)."""
@@ -98,6 +99,7 @@ def pool_label(session: StreamSession) -> dict[str, str]:
 def _pod(metadata: dict[str, Any], *, spec: CommonSpec, image: SessionImage) -> dict[str, Any]:
     knobs = spec.pod
     own = batch_volumes(spec) + recording_volume(spec) + source_volume(spec)
+    own += tracking_volumes(spec)
     # Volumes are written by the group of the images' user; without any nothing has to be owned.
     group = {"fsGroup": POD_SECURITY["runAsGroup"]} if own.volumes else {}
     body: dict[str, Any] = {
@@ -131,7 +133,7 @@ def _container(
     wanted = spec.pod.resources
     return {
         "name": names.AGENT_CONTAINER,
-        "image": image.image,
+        "image": image.image_for(spec),
         "imagePullPolicy": image.pull_policy,
         "env": [
             _from_field(names.ENV_POD_UID, "metadata.uid"),

@@ -10,6 +10,7 @@ from podstream_operator.resources.image import SessionImage
 from podstream_operator.resources.pulls import pulls_label
 from podstream_operator.resources.recording_volume import recording_volume
 from podstream_operator.resources.source_volume import source_volume
+from podstream_operator.resources.tracking_volumes import tracking_volumes
 
 _HASH_CHARS: Final = 16
 
@@ -20,14 +21,15 @@ def pod_shape(spec: CommonSpec, *, image: SessionImage) -> str:
     What the agent learns by its assignment (the workload's settings, timeouts) is no part of it.
     """
     fixed: dict[str, Any] = {
-        "image": image.image,
+        "image": image.image_for(spec),
         "pullPolicy": image.pull_policy,
         "requests": dict(image.requests),
         "limits": dict(image.limits),
         "publicKeys": image.public_keys,
         "pod": spec.pod.to_body(),
     }
-    volumes = (batch_volumes(spec) + recording_volume(spec) + source_volume(spec)).volumes
+    own = batch_volumes(spec) + recording_volume(spec) + source_volume(spec)
+    volumes = (own + tracking_volumes(spec)).volumes
     # What follows is left out where it is empty: the digests of other pods stay what they were.
     if volumes:
         fixed["volumes"] = volumes

@@ -38,6 +38,8 @@ def endpoints_of(session: StreamSession, *, site: Site) -> list[Endpoint]:
         endpoints.append(_http("MJPEG", f"{_session_path(session)}/mjpeg", site=site))
         if session.spec.circle is None:  # otherwise its players have the path
             endpoints.append(_http("WHEP", f"{_session_path(session)}/whep", site=site))
+    if "tracking" in workloads:
+        endpoints.append(_http("HTTP", f"{_session_path(session)}/", site=site))
     return endpoints
 
 

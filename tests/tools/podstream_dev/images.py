@@ -31,6 +31,7 @@ IMAGES = (
     Image("operator", "operator/Dockerfile"),
     Image("router", "operator/Dockerfile.router"),
     Image("session", "workloads/Dockerfile"),
+    Image("session-tracking", "workloads/Dockerfile.tracking"),
 )
 
 

@@ -85,11 +85,24 @@ from podstream_core.api.stream import (
     StreamSourceResults,
     StreamState,
 )
+from podstream_core.api.tracking import (
+    SHOWN_TIMELINES,
+    ObjectTimeline,
+    OrchestratorAuth,
+    OrchestratorResults,
+    OrchestratorTimelines,
+    PublicKeyRef,
+    TimelineVolume,
+    Tracking,
+    TrackingOrchestrator,
+    TrackingResults,
+)
 
 __all__ = [
     "SCRATCH_MAX_BYTES",
     "SHOWN_ITEMS",
     "SHOWN_RECORDINGS",
+    "SHOWN_TIMELINES",
     "Access",
     "AccessMode",
     "AccessStatus",
@@ -119,6 +132,10 @@ __all__ = [
     "LiveSpec",
     "LiveStream",
     "Metadata",
+    "ObjectTimeline",
+    "OrchestratorAuth",
+    "OrchestratorResults",
+    "OrchestratorTimelines",
     "Origin",
     "Phase",
     "Pod",
@@ -130,6 +147,7 @@ __all__ = [
     "PoolSpec",
     "PoolStatus",
     "Position",
+    "PublicKeyRef",
     "Recording",
     "RecordingCodec",
     "RecordingFile",
@@ -153,4 +171,8 @@ __all__ = [
     "Template",
     "TemplateSpec",
     "Timeline",
+    "TimelineVolume",
+    "Tracking",
+    "TrackingOrchestrator",
+    "TrackingResults",
 ]

@@ -14,6 +14,7 @@ from podstream_core.api.circle import Circle
 from podstream_core.api.image_ops import ImageOps
 from podstream_core.api.status import SessionStatus
 from podstream_core.api.stream import SourceType, Stream
+from podstream_core.api.tracking import Tracking
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
 
@@ -105,6 +106,7 @@ class CommonSpec(ApiValue, frozen=True, kw_only=True):
     circle: Circle | None = None
     image_ops: ImageOps | None = None
     stream: Stream | None = None
+    tracking: Tracking | None = None
     access: Access = Access()
     startup_timeout_seconds: Annotated[int, Meta(ge=1, le=3600)] = 60
     idle_timeout_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 300
@@ -151,7 +153,7 @@ class SessionSpec(CommonSpec, frozen=True, kw_only=True):
 
 
 WORKLOADS: Final[Mapping[str, str]] = MappingProxyType(
-    {"circle": "circle", "imageOps": "image_ops", "stream": "stream"}
+    {"circle": "circle", "imageOps": "image_ops", "stream": "stream", "tracking": "tracking"}
 )
 """Members of the spec and of the results that are workloads: name in the API -> in the values."""
 

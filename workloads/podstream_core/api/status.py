@@ -7,6 +7,7 @@ from podstream_core.api.base import ApiValue
 from podstream_core.api.circle import CircleResults
 from podstream_core.api.image_ops import ImageOpsResults
 from podstream_core.api.stream import StreamResults
+from podstream_core.api.tracking import TrackingResults
 
 
 class Phase(StrEnum):
@@ -112,6 +113,7 @@ class Results(ApiValue, frozen=True, kw_only=True):
     circle: CircleResults | None = None
     image_ops: ImageOpsResults | None = None
     stream: StreamResults | None = None
+    tracking: TrackingResults | None = None
 
 
 class SessionStatus(ApiValue, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ child processes of their own (`python -m podstream_workloads.agent.child <name>`
 imports no media code and names workloads only as strings (`registry`).
 """
 
+from podstream_workloads.agent.joints import Joints
 from podstream_workloads.agent.workload import (
     Artefact,
     BadOffer,
@@ -23,6 +24,7 @@ __all__ = [
     "Artefact",
     "BadOffer",
     "Connection",
+    "Joints",
     "MediaAddress",
     "NotReady",
     "SpecRejected",

@@ -8,8 +8,9 @@ and a holder that tries again before media came up takes the place of its own at
 connection is established the holder is refused like everybody else: a second client with the same
 token must not cut the first one off. A connection that was never established gives its slot back
 at once, unless the slot had been established before. Observers (viewers) are counted like all
-others, but the session does not live by them, and their slots are free as soon as they leave. The
-gate knows no clock; every call gets `now` in seconds of a monotonic one.
+others, but the session does not live by them, and their slots are free as soon as they leave. Where
+a role has several slots and all are taken, a reservation that nobody can claim gives way. The gate
+knows no clock; every call gets `now` in seconds of a monotonic one.
 """
 
 from collections.abc import Collection, Mapping
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from podstream_core.agentapi import ConnectionGrant, ConnectionInfo
+from podstream_core.agentapi import ANONYMOUS, ConnectionGrant, ConnectionInfo
 
 
 class SlotKind(NamedTuple):
@@ -160,7 +161,7 @@ class Gate:
             own.grant, own.connection_id, own.since = grant, connection_id, since
             own.establish_by, own.reserved_until = establish_by, None
             return Admitted(replaces)
-        if len(same_kind) >= self._capacity[kind]:
+        if len(same_kind) >= self._capacity[kind] and not self._make_room(kind, same_kind):
             return Refused("Busy", self._describe_busy(kind, same_kind, now))
         is_observer = kind in self._observers
         self._slots.append(_Slot(kind, grant, connection_id, since, is_observer, establish_by))
@@ -237,6 +238,20 @@ class Gate:
             for slot in self._slots
         ]
 
+    def _make_room(self, kind: SlotKind, slots: list[_Slot]) -> bool:
+        """Give up a reservation that nobody can claim, where there are several slots of a kind.
+
+        A client without a token is not known again, so the one who returns would be shut out by
+        its own reservation. With one slot it stays: it keeps the session for its client's address.
+        """
+        if self._capacity[kind] == 1:
+            return False
+        for slot in slots:
+            if not slot.is_connected and slot.grant.holder.startswith(ANONYMOUS):
+                self._slots.remove(slot)
+                return True
+        return False
+
     def _find(self, connection_id: str) -> _Slot | None:
         for slot in self._slots:
             if slot.connection_id == connection_id and slot.is_connected:
@@ -244,7 +259,7 @@ class Gate:
         return None
 
     def _describe_busy(self, kind: SlotKind, slots: list[_Slot], now: float) -> str:
-        if kind in self._observers:
+        if kind in self._observers or self._capacity[kind] > 1:
             return f"the session has {self._capacity[kind]} places for a {kind.role}, all taken"
         waits = [slot.reserved_until - now for slot in slots if slot.reserved_until is not None]
         if waits:

@@ -16,6 +16,7 @@ WORKLOAD_CLASSES: Final[Mapping[str, str]] = MappingProxyType(
         "circle": "podstream_workloads.circle.workload:CircleWorkload",
         "imageOps": "podstream_workloads.imageops.workload:ImageOpsWorkload",
         "stream": "podstream_workloads.stream.workload:StreamWorkload",
+        "tracking": "podstream_workloads.tracking.workload:TrackingWorkload",
     }
 )
 """Member of the session's spec -> `module:Class` of its workload."""

@@ -1,14 +1,12 @@
 """The image operations workload as the agent runs it: one caller's connection, many calls on it.
 
-The gRPC library cannot take over a connection that somebody else has accepted. So its server
-listens on a unix socket of this process, and each connection that arrives is joined to it in the
-kernel: bytes, half-close and back-pressure go through as they are.
+The gRPC library cannot take over a connection that somebody else has accepted, so each one that
+arrives is joined to its server's unix socket.
 """
 
 import asyncio
 import contextlib
 import logging
-import os
 import shutil
 import socket
 import tempfile
@@ -22,10 +20,10 @@ import msgspec
 from podstream_core import names
 from podstream_core.agentapi import Protocol
 from podstream_core.api import ImageBatch, ImageOpsResults, SessionSpec
-from podstream_core.splice import Broken, has_spoken, join
 from podstream_workloads.agent import (
     Artefact,
     Connection,
+    Joints,
     NotReady,
     SpecRejected,
     UnsupportedOffer,
@@ -46,7 +44,6 @@ from podstream_workloads.imageops.workers.pool import PoolClosed
 
 logger = logging.getLogger(__name__)
 
-_SOCKET_BUFFER_BYTES: Final = 1 << 20
 _CLOSE_TIMEOUT_S: Final = 2.0
 
 
@@ -61,7 +58,7 @@ class ImageOpsWorkload(Workload):
         self._server: ImageServer | None = None
         self._statistics: Statistics | None = None
         self._folder: Path | None = None
-        self._connections: dict[str, asyncio.Task[None]] = {}
+        self._joints: Joints | None = None
         self._has_news = False
         self._batch: BatchRun | None = None
         self._batch_task: asyncio.Task[None] | None = None
@@ -89,6 +86,7 @@ class ImageOpsWorkload(Workload):
             await asyncio.to_thread(server.open, f"unix:{self._socket_path}")
         except (PoolClosed, RuntimeError, OSError) as error:
             raise SpecRejected(f"the image server cannot be started: {error}") from error
+        self._joints = Joints(self._socket_path, context=context)
         if not server.pool.is_confined:
             logger.warning("no filter of system calls for decoders on this machine")
         if image_ops.batch is not None:
@@ -118,24 +116,15 @@ class ImageOpsWorkload(Workload):
         if connection.protocol is not Protocol.GRPC:
             sock.close()
             raise UnsupportedOffer(f"workload imageOps does not speak {connection.protocol}")
-        inner = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        try:
-            for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
-                inner.setsockopt(socket.SOL_SOCKET, option, _SOCKET_BUFFER_BYTES)
-            await asyncio.get_running_loop().sock_connect(inner, str(self._socket_path))
-        except OSError as error:
-            inner.close()
+        if self._joints is None:
             sock.close()
-            raise NotReady(f"the image server takes no connection: {error}") from error
-        task = asyncio.create_task(self._serve(connection, sock, inner), name=connection.id)
-        self._connections[connection.id] = task
+            raise NotReady("the workload has no session yet")
+        await self._joints.add(connection, sock)
 
     async def disconnect(self, connection_id: str) -> None:
         """End a caller's connection; calls that run on it are cancelled."""
-        task = self._connections.pop(connection_id, None)
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+        if self._joints is not None:
+            await self._joints.end(connection_id)
 
     async def results(self) -> WorkloadResults:
         """The figures so far."""
@@ -151,8 +140,8 @@ class ImageOpsWorkload(Workload):
 
     async def drain(self) -> None:
         """End all connections, calls and workers."""
-        for connection_id in list(self._connections):
-            await self.disconnect(connection_id)
+        if self._joints is not None:
+            await self._joints.end_all()
         if self._batch is not None and self._batch_task is not None:
             self._batch.stop()
             await asyncio.wait([self._batch_task], timeout=_CLOSE_TIMEOUT_S)
@@ -169,28 +158,6 @@ class ImageOpsWorkload(Workload):
         if self._folder is None:
             raise NotReady("the workload has no session yet")
         return self._folder / "grpc"
-
-    async def _serve(
-        self, connection: Connection, sock: socket.socket, inner: socket.socket
-    ) -> None:
-        context = self._context
-        assert context is not None  # a connection comes after `configure`
-        reason = "the caller left"
-        try:
-            with sock, inner:
-                if await has_spoken(sock):
-                    context.established(connection.id)
-                    received, sent = await join(sock, inner)
-                    logger.info(
-                        "caller left",
-                        extra={"connection": connection.id, "received": received, "sent": sent},
-                    )
-        except Broken as error:
-            reason = str(error)
-        except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else str(error)
-        if self._connections.pop(connection.id, None) is not None:
-            context.lost(connection.id, reason=reason)
 
     async def _work_through(self, batch: BatchRun, table: Path, context: WorkloadContext) -> None:
         try:

@@ -1,0 +1,33 @@
+"""What the pod of a tracking session can be: one member of `spec.tracking`."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from aiohttp import web
+
+from podstream_core.api import TrackingResults
+
+
+class Member(Protocol):
+    """A web application with figures."""
+
+    @property
+    def capacities(self) -> Mapping[str, int]:
+        """Connections at a time, by role."""
+
+    async def open(self) -> web.Application:
+        """Begin; the application is served from then on.
+
+        Raises:
+            SpecRejected: it cannot be as the spec says.
+        """
+
+    def results(self) -> TrackingResults:
+        """Figures of this moment; cheap."""
+
+    @property
+    def has_worked(self) -> bool:
+        """Whether anything that came in has gone out."""
+
+    async def close(self) -> None:
+        """Say goodbye to all peers and write what is left."""
