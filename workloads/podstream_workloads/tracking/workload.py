@@ -71,6 +71,11 @@ class TrackingWorkload(Workload):
         context.ready()
 
     @property
+    def is_finite(self) -> bool:
+        """Never: it lasts until the last processor or client has left."""
+        return False
+
+    @property
     def capacities(self) -> Mapping[str, int]:
         """As many as the spec says, by role."""
         return self.roles if self._member is None else self._member.capacities

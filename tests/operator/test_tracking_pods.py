@@ -1,0 +1,56 @@
+"""Pods of tracking sessions: their image, their volumes, and what makes them unlike others."""
+
+from typing import Any
+
+from fakes.values import IMAGE, make_session
+from podstream_core.api import StreamSession
+from podstream_operator.resources import build_session_pod, pod_shape
+
+AUTH = {"publicKey": {"secretName": "issuer", "key": "rsa"}, "audience": "a"}
+
+
+def site(**orchestrator: Any) -> StreamSession:
+    return make_session(circle=None, tracking={"orchestrator": orchestrator})
+
+
+def pod(session: StreamSession) -> dict[str, Any]:
+    spec: dict[str, Any] = build_session_pod(session, image=IMAGE, restarts=0)["spec"]
+    return spec
+
+
+def test_a_site_runs_in_its_own_image() -> None:
+    (container,) = pod(site())["containers"]
+    assert container["image"] == "podstream/session-tracking:1"
+    (other,) = pod(make_session())["containers"]
+    assert other["image"] == "podstream/session:1"
+    assert pod_shape(site().spec, image=IMAGE) != pod_shape(make_session().spec, image=IMAGE)
+
+
+def test_timelines_and_key_are_mounted() -> None:
+    spec = pod(site(auth=AUTH, timelines={"volume": {"claimName": "site", "path": "north"}}))
+    assert spec["volumes"][1:] == [
+        {"name": "timelines", "persistentVolumeClaim": {"claimName": "site"}},
+        {
+            "name": "tracking-auth",
+            "secret": {"secretName": "issuer", "items": [{"key": "rsa", "path": "public.pem"}]},
+        },
+    ]
+    assert spec["containers"][0]["volumeMounts"][1:] == [
+        {"name": "timelines", "mountPath": "/podstream/tracking/timelines"},
+        {"name": "tracking-auth", "mountPath": "/podstream/tracking/auth", "readOnly": True},
+    ]
+    assert spec["securityContext"]["fsGroup"] == 65532
+
+
+def test_a_key_may_be_in_a_config_map() -> None:
+    auth = {**AUTH, "publicKey": {"configMapName": "issuer"}}
+    items = [{"key": "public.pem", "path": "public.pem"}]
+    assert pod(site(auth=auth))["volumes"][1] == {
+        "name": "tracking-auth",
+        "configMap": {"name": "issuer", "items": items},
+    }
+
+
+def test_settings_of_a_site_do_not_change_its_pod() -> None:
+    few, many = site(maxCameras=1), site(maxCameras=200, compat=True)
+    assert pod_shape(few.spec, image=IMAGE) == pod_shape(many.spec, image=IMAGE)
