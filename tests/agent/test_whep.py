@@ -147,6 +147,7 @@ async def test_metrics_count_connections_and_slots(agent: AgentProcess) -> None:
     await agent.assigned()
     await agent.whep(holder="anna")
     await agent.whep(holder="bert")
+    await agent.reaches(lambda state: state.timeline.first_frame_at is not None)
     text = (await agent.call("GET", "/metrics")).text
     connections = 'podstream_agent_connections_total{protocol="WHEP",result='
     for line in (

@@ -6,6 +6,7 @@ import {figure, h, notice, panel, replace, table} from "./dom.js";
 import {figuresOf} from "./figures.js";
 import {hasEnded, phaseOf} from "./phase.js";
 import {Plot} from "./plot.js";
+import {sitePanel} from "./site.js";
 import {watchPanel} from "./watching.js";
 
 function resultsTable(results) {
@@ -50,6 +51,7 @@ export function sessionPage(main, {session, me}) {
   const story = h("div", {});
   const plot = new Plot({title: "Error of the estimates", first: "RMSE", second: "95th percentile", unit: "px"});
   const video = watchPanel(current, me);
+  const site = sitePanel(current, me);
   const control = controlPanel(current);
   const files = filesPanel(current, me);
   const events = eventsPanel(current, me);
@@ -57,7 +59,7 @@ export function sessionPage(main, {session, me}) {
   let phase;
   replace(main,
     h("h1", {}, `${session.namespace}/${session.name}`), state, control.element,
-    h("div", {class: "columns"}, video.element, error),
+    h("div", {class: "columns"}, video.element, error), site.element,
     panel("Results", results), files.element, panel("Story", story), events.element);
   document.title = `${session.name} · podstream`;
 
@@ -76,14 +78,14 @@ export function sessionPage(main, {session, me}) {
     error.hidden = !next.spec.circle;
     replace(story, ...storyTable(next));
     if (hasEnded(next)) figures(status.results);
-    for (const part of [video, control, files]) part.update();
+    for (const part of [video, site, control, files]) part.update();
     if (phase !== now) {
       if (phase !== undefined) { notice(`${next.name} is ${now}`); events.load(); }
       phase = now;
     }
   };
   update(session);
-  const leave = () => video.stop();
+  const leave = () => { video.stop(); site.stop(); };
   addEventListener("pagehide", leave);
   return {
     onEvent: ({kind, data}) => {
