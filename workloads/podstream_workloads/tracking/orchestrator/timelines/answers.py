@@ -8,9 +8,8 @@ seconds between them, never more than there were frames. Dates are UTC.
 import json
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from itertools import chain
-from typing import Any, Final
+from itertools import chain, islice
+from typing import Final
 
 from podstream_workloads.tracking.orchestrator.timelines.values import MICROSECONDS, Interval
 
@@ -20,8 +19,9 @@ _MAX_RECORDS: Final = 100_000  # of one answer, the newest: two days of standing
 
 def records_body(intervals: Sequence[Interval]) -> str:
     """`{"data":[{"timeStamp": "YYYY/MM/DD | HH:MM:SS", "processorId": "..."},...]}` in order."""
-    moments = sorted(chain.from_iterable(_moments(item) for item in intervals))
-    names = {item.camera: json.dumps(processor_name(item.camera)) for item in intervals}
+    newest = islice(chain.from_iterable(map(_moments, reversed(intervals))), 2 * _MAX_RECORDS)
+    moments = sorted(newest)
+    names = _quoted_names(intervals)
     records = (
         f'{{"timeStamp": "{_date(moment)}", "processorId": {names[camera]}}}'
         for moment, camera in moments[-_MAX_RECORDS:]
@@ -31,7 +31,13 @@ def records_body(intervals: Sequence[Interval]) -> str:
 
 def intervals_body(intervals: Sequence[Interval]) -> str:
     """`{"data":[{"processorId", "first", "last", "frames"},...]}`; dates are ISO 8601 in UTC."""
-    return json.dumps({"data": [_shown(item) for item in intervals]})
+    names = _quoted_names(intervals)
+    shown = (
+        f'{{"processorId": {names[item.camera]}, "first": "{iso(item.first_us)}",'
+        f' "last": "{iso(item.last_us)}", "frames": {item.frames}}}'
+        for item in intervals
+    )
+    return f'{{"data":[{",".join(shown)}]}}'
 
 
 def processor_name(camera: str) -> str:
@@ -41,25 +47,24 @@ def processor_name(camera: str) -> str:
 
 def iso(moment_us: int) -> str:
     """A moment as ISO 8601 in UTC, to the millisecond."""
-    moment = datetime.fromtimestamp(moment_us / MICROSECONDS, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    seconds, rest_us = divmod(moment_us, MICROSECONDS)
+    return time.strftime(f"%Y-%m-%dT%H:%M:%S.{rest_us // 1000:03d}Z", time.gmtime(seconds))
 
 
-def _shown(item: Interval) -> dict[str, Any]:
+def _quoted_names(intervals: Sequence[Interval]) -> dict[str, str]:
     return {
-        "processorId": processor_name(item.camera),
-        "first": iso(item.first_us),
-        "last": iso(item.last_us),
-        "frames": item.frames,
+        camera: json.dumps(processor_name(camera))
+        for camera in dict.fromkeys(item.camera for item in intervals)
     }
 
 
 def _moments(item: Interval) -> Iterator[tuple[int, str]]:
+    """Moments of an interval that become records, the latest first."""
     length = item.last_us - item.first_us
     count = min(item.frames, max(2, -(-length // _STEP_US) + 1))
     for index in range(count):
         share = length * index // (count - 1) if count > 1 else 0
-        yield item.first_us + share, item.camera
+        yield item.last_us - share, item.camera
 
 
 def _date(moment_us: int) -> str:
