@@ -68,6 +68,7 @@ STREAM = StreamResults(
     frames_received=BIG_COUNT,
     bytes_received=BIG_COUNT,
     frames_per_second=BIG_FLOAT,
+    frames_processed=BIG_COUNT,
     frames_discarded=BIG_COUNT,
     incomplete_frames=BIG_COUNT,
     suspected_width=BIG_COUNT,

@@ -172,12 +172,18 @@ class Browser:
 
 
 @asynccontextmanager
-async def browsing(program: Path) -> AsyncIterator[Browser]:
-    """A headless Chromium with one page; ended on leaving."""
+async def browsing(program: Path, *, origin: str) -> AsyncIterator[Browser]:
+    """A headless Chromium with one page; ended on leaving.
+
+    Args:
+        program: Chromium.
+        origin: whose pages get what browsers keep for https (cameras, isolation).
+    """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         process = await asyncio.create_subprocess_exec(
             str(program),
             *_FLAGS,
+            f"--unsafely-treat-insecure-origin-as-secure={origin}",
             f"--user-data-dir={folder}",
             "about:blank",
             stdout=asyncio.subprocess.DEVNULL,

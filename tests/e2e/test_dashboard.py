@@ -39,10 +39,18 @@ _FIGURE = "(document.body.innerText.match(/{}\\t(\\S+)/) ?? [])"
 """A figure of the results' table, as its text."""
 
 
+@pytest.fixture(scope="module")
+def origin() -> str:
+    """Of the router's pages."""
+    with session({"circle": circle(frames=0)}, prefix="dash") as made:
+        made.wait_phase("Ready")
+        return base_of(made)
+
+
 @pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
+async def browser(origin: str) -> AsyncIterator[Browser]:
     program = await asyncio.to_thread(clients.chromium)
-    async with browsing(program) as found:
+    async with browsing(program, origin=origin) as found:
         yield found
 
 
@@ -226,6 +234,6 @@ async def test_the_page_publishes_a_camera(browser: Browser) -> None:
         await log_in(browser, await asyncio.to_thread(made.token))
         await browser.press("Publish camera")
         await browser.until("document.querySelector('video').videoWidth > 0")
-        await browser.until("/framesSent\\t[1-9]/.test(document.body.innerText)")
+        await browser.until("/framesReceived\\t[1-9]/.test(document.body.innerText)")
         await browser.press("Stop publishing")
         await asyncio.to_thread(made.wait_phase, "Completed", "Failed")

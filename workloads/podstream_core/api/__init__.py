@@ -76,6 +76,8 @@ from podstream_core.api.status import (
     Timeline,
 )
 from podstream_core.api.stream import (
+    FrameChoice,
+    PostProcess,
     SourceType,
     Stream,
     StreamFile,
@@ -121,6 +123,7 @@ __all__ = [
     "ConnectionStatus",
     "Endpoint",
     "Estimator",
+    "FrameChoice",
     "ImageBatch",
     "ImageBatchItem",
     "ImageBatchResults",
@@ -147,6 +150,7 @@ __all__ = [
     "PoolSpec",
     "PoolStatus",
     "Position",
+    "PostProcess",
     "PublicKeyRef",
     "Recording",
     "RecordingCodec",

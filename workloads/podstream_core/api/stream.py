@@ -80,6 +80,26 @@ class StreamSource(ApiValue, frozen=True, kw_only=True):
         return not self.is_client and (self.frames > 0 or plays_once)
 
 
+class FrameChoice(StrEnum):
+    """Which frames somebody gets."""
+
+    RAW = "Raw"
+    """As they came."""
+    PROCESSED = "Processed"
+    """After the operations."""
+
+
+class PostProcess(ApiValue, frozen=True, kw_only=True):
+    """`spec.stream.postProcess`."""
+
+    operations: Annotated[
+        list[Annotated[str, Meta(max_length=100)]], Meta(min_length=1, max_length=16)
+    ]
+    """As `podstream-image --apply` takes them: `turn=1`, `resize=800x0`."""
+    viewers: FrameChoice = FrameChoice.PROCESSED
+    recording: FrameChoice = FrameChoice.RAW
+
+
 class Stream(ApiValue, frozen=True, kw_only=True):
     """`spec.stream`."""
 
@@ -94,6 +114,8 @@ class Stream(ApiValue, frozen=True, kw_only=True):
     """Who may look on at once; viewers never take the publisher's place."""
     recording: Recording | None = None
     """Whether and how frames are kept as video files; without it they never are."""
+    post_process: PostProcess | None = None
+    """What is done to frames, beside the stream's way."""
 
 
 class StreamSourceResults(ApiValue, frozen=True, kw_only=True):
@@ -122,6 +144,8 @@ class StreamResults(ApiValue, frozen=True, kw_only=True):
     bytes_received: int = 0
     frames_per_second: float | None = None
     """Over the last frames, by their arrival."""
+    frames_processed: int = 0
+    """That have come out of the operations; those that came meanwhile were left out."""
     frames_discarded: int = 0
     """Whole frames that came while the stream was stopped."""
     incomplete_frames: int = 0

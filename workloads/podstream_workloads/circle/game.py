@@ -24,9 +24,18 @@ from podstream_workloads.circle.truth import Truth
 class Game:
     """Makes the stream of each connection and keeps score."""
 
-    def __init__(self, circle: Circle, *, folder: Path, out: TextIO) -> None:
+    def __init__(
+        self,
+        circle: Circle,
+        *,
+        folder: Path,
+        out: TextIO,
+        on_sent: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_sent` is called with every frame: a client that only looks on says nothing itself."""
         rng = random.SystemRandom()  # nobody can know where the ball is without looking
         self._circle = circle
+        self._on_sent = on_sent
         self._motion = self._start(rng)
         self._color = ball_color(circle.ball, rng=rng)
         self._track: BallTrack | None = None
@@ -90,3 +99,4 @@ class Game:
             return
         self.ledger.score.sent += 1
         self.ledger.score.skipped += skipped
+        self._on_sent()

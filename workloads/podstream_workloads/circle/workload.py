@@ -83,7 +83,12 @@ class CircleWorkload(Workload):
             self._uploads = Uploads(circle, folder=context.artefact_dir)
         else:
             use_encoders(_encoder_settings(circle))
-            self._game = Game(circle, folder=context.artefact_dir, out=stdout())
+            self._game = Game(
+                circle,
+                folder=context.artefact_dir,
+                out=stdout(),
+                on_sent=context.results_changed,
+            )
         self._finite = circle.frames > 0
         self._context = context
         context.ready()

@@ -1,5 +1,6 @@
 """Where a frame goes: into the figures, to the recording, to the viewers."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -9,6 +10,7 @@ import msgspec
 from podstream_core import names
 from podstream_core.agentapi import SessionRef
 from podstream_core.api import (
+    FrameChoice,
     LiveStream,
     SourceType,
     Stream,
@@ -18,6 +20,7 @@ from podstream_core.api import (
 )
 from podstream_workloads.agent.workload import Artefact
 from podstream_workloads.stream.frames import CHANNELS, Frame
+from podstream_workloads.stream.processing.choosing import make_processing
 from podstream_workloads.stream.recording.recorder import Place, Recorder
 from podstream_workloads.stream.statistics import Statistics
 from podstream_workloads.stream.viewing import Viewing
@@ -40,6 +43,7 @@ class Pipeline:
         scratch: Path,
         volumes: Path,
         on_change: Callable[[], None],
+        on_processing_failure: Callable[[str], None],
     ) -> None:
         """Prepare for the frames of a session; `follow` lets them in.
 
@@ -49,16 +53,32 @@ class Pipeline:
             scratch: folder of recordings that have no volume.
             volumes: where the session's volumes lie.
             on_change: called in any thread when `results` has news that should not wait.
+            on_processing_failure: told that frames are not processed any more, and why.
+
+        Raises:
+            ProcessingError: the operations do not fit the stream.
         """
         self.statistics = Statistics(checks_width=spec.source.type is SourceType.PUSH)
         self.source: StreamSourceResults | None = None
         """How the way to a source of the pod's own stands, where it has one."""
-        self.viewing = Viewing(spec.width * spec.height * CHANNELS)
+        self._processing = make_processing(
+            spec, on_frame=self._processed, on_failure=on_processing_failure
+        )
+        processing = self._processing
+        viewed, recorded = processing.viewers, processing.recording
+        self.viewed_size = processing.size_of(viewed)
+        """Width and height of what viewers see, pixels."""
+        self.viewing = Viewing(self.viewed_size[0] * self.viewed_size[1] * CHANNELS)
         self.broadcast: Broadcast | None = None
         """Viewers by WebRTC, once there was one."""
         self._live = LiveStream(state=StreamState.STOPPED)
         self._recorder = _make_recorder(
-            spec, session=session, scratch=scratch, volumes=volumes, on_change=on_change
+            spec,
+            size=processing.size_of(recorded),
+            session=session,
+            scratch=scratch,
+            volumes=volumes,
+            on_change=on_change,
         )
 
     def follow(self, live: LiveStream) -> None:
@@ -97,8 +117,19 @@ class Pipeline:
             self.statistics.discarded()
             return
         self.statistics.frame(frame, now=now)
-        if self._recorder is not None:
+        self._processing.offer(frame)
+        self._use(frame, of=FrameChoice.RAW, now=now)
+
+    def _processed(self, frame: Frame) -> None:
+        if self.is_running:
+            self._use(frame, of=FrameChoice.PROCESSED, now=asyncio.get_running_loop().time())
+
+    def _use(self, frame: Frame, *, of: FrameChoice, now: float) -> None:
+        """Give a frame to those who have chosen its kind."""
+        if self._recorder is not None and self._processing.recording is of:
             self._recorder.offer(frame, at=now)
+        if self._processing.viewers is not of:
+            return
         self.viewing.show(frame)
         if self.broadcast is not None:
             self.broadcast.show(frame)
@@ -110,6 +141,7 @@ class Pipeline:
             state=self._live.state,
             viewers=self.viewing.count + (self.broadcast.count if self.broadcast else 0),
             source=self.source,
+            frames_processed=self._processing.frames,
         )
         if self._recorder is None:
             return figures
@@ -126,6 +158,13 @@ class Pipeline:
             for item in self._recorder.finished
         )
 
+    async def drain(self) -> None:
+        """End the operations, and let pictures that are being made be finished."""
+        await self._processing.close()
+        await self.viewing.close()
+        if self.broadcast is not None:
+            await self.broadcast.close()
+
     def close(self) -> bool:
         """Finish the recording; whether that was done in time. Waits up to `CLOSE_TIMEOUT_S`."""
         return self._recorder is None or self._recorder.close(timeout_s=CLOSE_TIMEOUT_S)
@@ -134,6 +173,7 @@ class Pipeline:
 def _make_recorder(
     spec: Stream,
     *,
+    size: tuple[int, int],
     session: SessionRef,
     scratch: Path,
     volumes: Path,
@@ -147,7 +187,7 @@ def _make_recorder(
         folder = volumes / names.RECORDINGS / (recording.volume.path or "")
     return Recorder(
         recording,
-        size=(spec.width, spec.height),
+        size=size,
         place=Place(folder=folder, session_uid=session.uid, session_name=session.name),
         on_change=on_change,
     )

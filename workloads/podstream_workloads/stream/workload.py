@@ -30,6 +30,7 @@ from podstream_workloads.agent import (
 from podstream_workloads.media.offers import check_offer, check_upload
 from podstream_workloads.stream.frames import Frame, FrameBuffer
 from podstream_workloads.stream.pipeline import Pipeline
+from podstream_workloads.stream.processing.choosing import ProcessingError
 from podstream_workloads.stream.publisher import receive
 from podstream_workloads.stream.sources.decoding import SourceError
 from podstream_workloads.stream.sources.making import follow_link, make_frames
@@ -75,13 +76,19 @@ class StreamWorkload(Workload):
 
         self._spec = spec.stream
         self._context = context
-        self._pipeline = Pipeline(
-            spec.stream,
-            session=context.session,
-            scratch=context.artefact_dir,
-            volumes=context.volumes_dir,
-            on_change=tell,
-        )
+        try:
+            self._pipeline = Pipeline(
+                spec.stream,
+                session=context.session,
+                scratch=context.artefact_dir,
+                volumes=context.volumes_dir,
+                on_change=tell,
+                on_processing_failure=lambda words: context.fail(
+                    "PostProcessFailed", f"spec.stream.postProcess: {words}"
+                ),
+            )
+        except ProcessingError as error:
+            raise SpecRejected(str(error)) from error
         live = LiveSpec.of(spec).stream
         assert live is not None  # the spec has a stream
         self._pipeline.follow(live)
@@ -186,9 +193,7 @@ class StreamWorkload(Workload):
             self._news.cancel()
         if self._pipeline is None:
             return
-        await self._pipeline.viewing.close()
-        if self._pipeline.broadcast is not None:
-            await self._pipeline.broadcast.close()
+        await self._pipeline.drain()
         if not await asyncio.to_thread(self._pipeline.close):
             logger.error("the last file of the recording is not finished in time")
 
@@ -198,7 +203,9 @@ class StreamWorkload(Workload):
         assert seats is not None
         check_offer(offer_sdp)
         if pipeline.broadcast is None:
-            pipeline.broadcast = Broadcast(self._spec, seats=seats)
+            pipeline.broadcast = Broadcast(
+                pipeline.viewed_size, fps=self._spec.source.fps, seats=seats
+            )
         return await pipeline.broadcast.connect(connection.id, offer_sdp=offer_sdp)
 
     async def _show(self, connection: Connection, sock: socket.socket) -> None:

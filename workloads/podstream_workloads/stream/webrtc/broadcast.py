@@ -1,6 +1,6 @@
 """All WebRTC viewers of a session: one programme per codec that anybody looks at."""
 
-from podstream_core.api import Codec, Stream
+from podstream_core.api import Codec
 from podstream_workloads.media import aiortc_private
 from podstream_workloads.media.encoders.settings import encoder_settings
 from podstream_workloads.stream.frames import Frame
@@ -12,11 +12,17 @@ from podstream_workloads.stream.webrtc.viewer import StreamViewer
 class Broadcast:
     """Used on one event loop."""
 
-    def __init__(self, spec: Stream, *, seats: Seats) -> None:
-        """Prepare; nothing is encoded before somebody looks."""
+    def __init__(self, size: tuple[int, int], *, fps: int, seats: Seats) -> None:
+        """Prepare; nothing is encoded before somebody looks.
+
+        Args:
+            size: width and height of frames, pixels.
+            fps: frames a second, about: gives the bitrate.
+            seats: hold the viewers' connections.
+        """
         aiortc_private.use_encoders({codec.value: Forwarder for codec in Codec})
         self._settings = encoder_settings(
-            quality="Balanced", width=spec.width, height=spec.height, fps=spec.source.fps
+            quality="Balanced", width=size[0], height=size[1], fps=fps
         )
         self._seats = seats
         self._programmes: dict[Codec, Programme] = {}
