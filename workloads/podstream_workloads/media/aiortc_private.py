@@ -235,6 +235,12 @@ def use_encoders(makers: Mapping[str, Callable[[], Encoder]]) -> None:
     module.get_encoder = get_encoder
 
 
+def use_encoder(sender: RTCRtpSender, encoder: Encoder) -> None:
+    """Have one sender use this encoder instead of making its own."""
+    private: Any = sender
+    private._RTCRtpSender__encoder = encoder
+
+
 def on_key_frame_request(sender: RTCRtpSender, callback: Callable[[], None]) -> None:
     """Have `callback` called where the receiver asks for a key frame (RFC 4585, RFC 5104).
 

@@ -27,6 +27,7 @@ PRIVATE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         ),
         "aiortc.rtcrtpreceiver.TimestampMapper": ("_origin",),
         "aiortc.rtcrtpsender.RTCRtpSender": (
+            "_RTCRtpSender__encoder",
             "_RTCRtpSender__packet_count",
             "_RTCRtpSender__rtp_header_extensions_map",
             "_RTCRtpSender__rtp_history",

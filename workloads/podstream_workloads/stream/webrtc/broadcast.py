@@ -1,10 +1,9 @@
 """All WebRTC viewers of a session: one programme per codec that anybody looks at."""
 
 from podstream_core.api import Codec
-from podstream_workloads.media import aiortc_private
 from podstream_workloads.media.encoders.settings import encoder_settings
 from podstream_workloads.stream.frames import Frame
-from podstream_workloads.stream.webrtc.programme import Forwarder, Programme
+from podstream_workloads.stream.webrtc.programme import Programme
 from podstream_workloads.stream.webrtc.seats import Seat, Seats
 from podstream_workloads.stream.webrtc.viewer import StreamViewer
 
@@ -20,7 +19,6 @@ class Broadcast:
             fps: frames a second, about: gives the bitrate.
             seats: hold the viewers' connections.
         """
-        aiortc_private.use_encoders({codec.value: Forwarder for codec in Codec})
         self._settings = encoder_settings(
             quality="Balanced", width=size[0], height=size[1], fps=fps
         )

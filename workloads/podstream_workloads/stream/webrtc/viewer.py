@@ -7,7 +7,7 @@ from aiortc import RTCRtpCodecCapability, RTCRtpSender
 from podstream_core.api import Codec
 from podstream_workloads.media import aiortc_private
 from podstream_workloads.media.peer import ClientPeer, PeerEvents
-from podstream_workloads.stream.webrtc.programme import PictureTrack, Programme
+from podstream_workloads.stream.webrtc.programme import Forwarder, PictureTrack, Programme
 
 
 class StreamViewer(ClientPeer):
@@ -19,6 +19,7 @@ class StreamViewer(ClientPeer):
         self._programme: Programme | None = None
         self._track = PictureTrack()
         self._sender = self._peer.addTrack(self._track)
+        aiortc_private.use_encoder(self._sender, Forwarder())
         self._transceiver = self._peer.getTransceivers()[0]
         self._transceiver.setCodecPreferences(_preferences())
 
