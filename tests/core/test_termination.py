@@ -2,6 +2,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+import msgspec
 import pytest
 
 from podstream_core.agentapi import AgentPhase, AgentState, Failure, SessionRef
@@ -14,6 +15,8 @@ from podstream_core.api import (
     ImageOpsResults,
     ImageRejections,
     LatencyMs,
+    ObjectTimeline,
+    OrchestratorResults,
     Position,
     RecordingFile,
     RecordingResults,
@@ -22,6 +25,7 @@ from podstream_core.api import (
     StreamSourceResults,
     StreamState,
     Timeline,
+    TrackingResults,
 )
 from podstream_core.api.base import ApiValue
 from podstream_core.api.recording import StopReason
@@ -92,8 +96,40 @@ STREAM = StreamResults(
 )
 
 
+TRACKING = TrackingResults(
+    orchestrator=OrchestratorResults(
+        cameras=BIG_COUNT,
+        clients=BIG_COUNT,
+        objects_live=BIG_COUNT,
+        objects_ever=BIG_COUNT,
+        boxes_in=BIG_COUNT,
+        boxes_out=BIG_COUNT,
+        dropped=BIG_COUNT,
+        timelines_total=BIG_COUNT,
+        timelines=[
+            ObjectTimeline(
+                object_id=BIG_COUNT,
+                cameras=["c" * 60] * 10,
+                intervals=BIG_COUNT,
+                frames=BIG_COUNT,
+                first=MOMENT,
+                last=MOMENT,
+            )
+        ]
+        * 10,
+    )
+)
+
+
+def with_tracking(state: AgentState) -> AgentState:
+    """A session of all workloads."""
+    assert state.results is not None
+    results = msgspec.structs.replace(state.results, tracking=TRACKING)
+    return msgspec.structs.replace(state, results=results)
+
+
 def largest_state(message: str) -> AgentState:
-    """Every member set, every member at its longest."""
+    """Every member of the workloads that share an image set, every member at its longest."""
     return AgentState(
         pod_uid="x" * 36,
         phase=AgentPhase.COMPLETED,
@@ -148,8 +184,9 @@ def largest_state(message: str) -> AgentState:
 
 def test_largest_state_of_every_member_is_set() -> None:
     """The bound below means nothing once a new member of the API is left out of it."""
-    results = largest_state("").results
+    results = with_tracking(largest_state("")).results
     assert results is not None
+    assert TRACKING.orchestrator is not None
     assert results.circle is not None
     assert results.image_ops is not None
     assert results.stream is not None
@@ -168,6 +205,8 @@ def test_largest_state_of_every_member_is_set() -> None:
             results.stream,
             results.stream.source,
             results.stream.recording,
+            TRACKING.orchestrator,
+            TRACKING.orchestrator.timelines[0],
             largest_state("").timeline,
         )
         for name in value.__struct_fields__
@@ -204,6 +243,22 @@ def test_largest_state_fits_and_comes_back(message: str) -> None:
     assert decoded.results is not None
     assert decoded.results.circle is not None
     assert decoded.results.circle.frames_scored == BIG_COUNT
+
+
+def test_largest_state_of_all_workloads_keeps_every_count_and_the_reason() -> None:
+    """Lists are in status already, by the live results; counts and the failure are not."""
+    decoded = decode_termination(encode_termination(with_tracking(largest_state("why"))).decode())
+    assert decoded is not None
+    assert decoded.failure == Failure(reason="R" * 100, message="why")
+    results = decoded.results
+    assert results is not None
+    assert results.tracking is not None
+    assert results.tracking.orchestrator is not None
+    assert results.tracking.orchestrator.boxes_in == BIG_COUNT
+    assert results.circle is not None
+    assert results.circle.frames_scored == BIG_COUNT
+    assert results.stream is not None
+    assert results.stream.frames_received == BIG_COUNT
 
 
 def test_items_of_a_batch_give_way_before_anything_else() -> None:

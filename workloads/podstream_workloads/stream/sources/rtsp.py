@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 30.0
-_MOST_WORDS: Final = 200
+_MOST_WORDS: Final = 100
 _PORTS: Final = {"rtsp": 554, "rtsps": 322}
 _OPTIONS: Final = {
     "rtsp_transport": "tcp",
