@@ -76,7 +76,14 @@ class Site:
 async def site(agent: FakeAgent, *, slots: int = 8) -> AsyncIterator[Site]:
     """Serve a pod's raw connections."""
     made = Site()
-    runner = web.AppRunner(made.app, access_log=None, shutdown_timeout=0.1)
+    async with joined(agent, made.app, slots=slots):
+        yield made
+
+
+@asynccontextmanager
+async def joined(agent: FakeAgent, app: web.Application, *, slots: int = 8) -> AsyncIterator[None]:
+    """Take a pod's raw connections to an application."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     tcp = web.TCPSite(runner, "127.0.0.1", 0)
     await tcp.start()
@@ -96,7 +103,7 @@ async def site(agent: FakeAgent, *, slots: int = 8) -> AsyncIterator[Site]:
     agent.on_stream = take
     agent.slots = slots
     try:
-        yield made
+        yield
     finally:
         await runner.cleanup()
 
