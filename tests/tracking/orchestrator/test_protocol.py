@@ -99,7 +99,9 @@ async def test_set_uses_images_replays_objects_with_a_picture(server: Server) ->
     late = await server.client(images=True)
     await late.expect(type="newObject", objectId=1, image=PICTURE)
     await late.expect(type="newObject", objectId=3, image="later")
-    await late.say(type="setUsesImages", usesImages=1)
+    await late.say(type="setUsesImages", usesImages=1)  # sets the flag, but only true replays
+    await late.nothing_more()
+    await late.say(type="setUsesImages", usesImages=False)
     await late.nothing_more()
     await early.nothing_more()
     await start(early, gate, "gate", image="last")

@@ -35,6 +35,8 @@ MALFORMED = [
     pytest.param('{"type":"subscribe","cameras":[[]]}', id="subscribe to lists"),
     pytest.param('{"type":"identifier"}', id="identifier without id"),
     pytest.param('{"type":"identifier","id":{"a":1}}', id="identifier is an object"),
+    pytest.param(f'{{"type":"identifier","id":"{"x" * 1000}"}}', id="identifier is long"),
+    pytest.param(f'{{"type":"subscribe","cameras":{[*range(1001)]}}}', id="subscribe to many"),
     pytest.param('{"type":"boundingBoxes","frameId":1}', id="boxes without boxes"),
     pytest.param('{"type":"boundingBoxes","boxes":[]}', id="boxes without frame"),
     pytest.param('{"type":"featureMap","objectId":1}', id="feature map without map"),
@@ -213,6 +215,26 @@ async def test_too_many_objects_are_refused() -> None:
         await start(client, gate, "gate")
         await client.say(type="start", cameraId="gate", image="x")
         assert (await client.next())["code"] == "TooManyObjects"
+
+
+async def test_pictures_and_feature_maps_that_take_too_much_memory_are_refused() -> None:
+    settings = OrchestratorSettings(limits=Limits(kept_bytes=1000))
+    async with serving(settings) as server:
+        client, gate = await server.client(), await server.processor("gate")
+        for peer in (client, gate):
+            await peer.nothing_more()
+        await start(client, gate, "gate", image="x" * 600)
+        await client.say(type="start", cameraId="gate", image="x" * 600)
+        assert (await client.next())["code"] == "NoRoom"
+        await gate.say(type="featureMap", objectId=1, featureMap=[1] * 300)
+        assert (await gate.next())["code"] == "NoRoom"
+        for _ in range(3):  # a newer map takes the older one's place
+            await gate.say(type="featureMap", objectId=1, featureMap=[1] * 100)
+            assert (await gate.next())["type"] == "featureMap"
+        await client.say(type="stop", objectId=1)
+        await gate.expect(type="stop", objectId=1)
+        await gate.expect(type="trackEnded", objectId=1, reason="Stopped")
+        await start(client, gate, "gate", image="x" * 900)
 
 
 async def test_pictures_and_tokens_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -88,7 +88,7 @@ def test_what_could_not_be_written_is_written_later_and_the_newest_wins() -> Non
     again = merger.take(now_us=SECOND)
     assert again.started == (began,)
     assert again.feature_maps == (FeatureMapKnown(number=1, feature_map="[2]"),)
-    assert again.intervals == (interval(0, 0, 1), interval(0, 1, 2))
+    assert again.intervals == (interval(0, 1, 2),)
     merger.put_back(again)
     ended = ObjectEnded(number=1, ended_us=SECOND, reason="Stopped")
     merger.ended(ended)
@@ -194,9 +194,13 @@ class Failing(SqliteTimelines):
     fails = False
     hangs = False
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.released = asyncio.Event()
+
     async def write(self, batch: Batch) -> None:
         if self.hangs:
-            await asyncio.Event().wait()
+            await self.released.wait()
         if self.fails:
             raise StoreError("out of order")
         await super().write(batch)
@@ -215,3 +219,22 @@ async def test_a_store_that_fails_stops_nobody_and_nothing_is_lost() -> None:
         store.fails = False
         status, body = await server.get("/timelines?objectId=1")
         assert (status, len(json.loads(body)["data"])) == (200, 1)
+
+
+async def test_a_store_that_hangs_delays_no_boxes() -> None:
+    store = Failing()
+    async with serving(store=store) as server:
+        client, gate = await server.client(), await server.processor("gate")
+        await start(client, gate, "gate")
+        store.hangs = True
+        await gate.say(type="boundingBoxes", frameId=-1, boxes=[{"objectId": 1}])
+        await client.next()
+        asking = asyncio.create_task(server.get("/timelines?objectId=1"))
+        for frame in range(50):
+            await gate.say(type="boundingBoxes", frameId=frame, boxes=[{"objectId": 1}])
+            assert (await client.next())["frameId"] == frame
+        assert not asking.done()
+        store.hangs = False
+        store.released.set()
+        assert (await asking)[0] == 200
+        assert (await server.get("/timelines?objectId=1"))[0] == 200

@@ -16,6 +16,8 @@ PROTOCOL: Final = 1
 
 _ABSENT: Final = Raw()
 _MAX_LOGGED: Final = 200
+_MAX_NAME_BYTES: Final = 1000
+_MAX_CAMERAS: Final = 1000  # of one subscription
 
 
 class Incoming(msgspec.Struct, rename="camel", frozen=True):
@@ -97,9 +99,11 @@ def scalar(raw: Raw, name: str) -> Scalar:
     """A required member that is no list and no object: what it equals another by.
 
     Raises:
-        Refused: it is absent, a list or an object.
+        Refused: it is absent, a list, an object, or too long to be sent along with every frame.
     """
-    value = value_of(given(raw, name))
+    if len(bytes(given(raw, name))) > _MAX_NAME_BYTES:
+        raise Refused("BadProperty", f"{name} is longer than {_MAX_NAME_BYTES} bytes")
+    value = value_of(raw)
     if isinstance(value, list | dict):
         raise Refused("BadProperty", f"{name} is neither a string nor a number")
     return value  # type: ignore[no-any-return]
@@ -137,6 +141,8 @@ def camera_list(raw: Raw) -> frozenset[Scalar] | None:
         return None
     if not isinstance(value, list) or any(isinstance(item, list | dict) for item in value):
         raise Refused("BadProperty", "cameras is no list of camera ids")
+    if len(value) > _MAX_CAMERAS:
+        raise Refused("BadProperty", f"more than {_MAX_CAMERAS} cameras")
     return frozenset(value)
 
 

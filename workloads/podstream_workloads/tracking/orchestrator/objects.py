@@ -36,6 +36,11 @@ class TrackedObject:
     feature_map: bytes | None = None
     scheme: Scheme | None = None
 
+    @property
+    def kept_bytes(self) -> int:
+        """Memory of its picture and its feature map."""
+        return len(self.target.image or b"") + len(self.feature_map or b"")
+
     def start_message(self) -> bytes:
         """`start` for the processor of its camera."""
         target = self.target
@@ -51,11 +56,14 @@ class ObjectTable:
         self.live: dict[int, TrackedObject] = {}
         self.last_number = 0
         """Highest id ever given; every id from 1 to it was given once."""
+        self.kept_bytes = 0
+        """Memory of the pictures and feature maps of live objects."""
 
     def restore(self, objects: list[TrackedObject], *, last_number: int) -> None:
         """Take up what an earlier run has left."""
         self.live = {item.number: item for item in objects}
         self.last_number = last_number
+        self.kept_bytes = sum(item.kept_bytes for item in objects)
 
     def next_number(self) -> int:
         """Give out the next id; it is used up, whatever becomes of it."""
@@ -66,11 +74,21 @@ class ObjectTable:
         """Track an object from now on."""
         item = TrackedObject(number=number, target=target, started_at=now, seen_at=now)
         self.live[number] = item
+        self.kept_bytes += item.kept_bytes
         return item
+
+    def describe(self, item: TrackedObject, feature_map: bytes, scheme: Scheme | None) -> None:
+        """Keep a live object's newest feature map."""
+        self.kept_bytes -= item.kept_bytes
+        item.feature_map, item.scheme = feature_map, scheme
+        self.kept_bytes += item.kept_bytes
 
     def end(self, number: int) -> TrackedObject | None:
         """Take an object out; None if it is not tracked."""
-        return self.live.pop(number, None)
+        item = self.live.pop(number, None)
+        if item is not None:
+            self.kept_bytes -= item.kept_bytes
+        return item
 
     def due(
         self, now: float, *, max_tracked_s: float, idle_s: float

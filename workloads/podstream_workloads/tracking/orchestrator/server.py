@@ -6,6 +6,7 @@ reading task, and a sending task only while it is behind. `open`, then serve `ap
 
 import asyncio
 import logging
+import socket
 from itertools import count
 from typing import Final
 
@@ -29,6 +30,12 @@ logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_S: Final = 0.5
 _LEAVE_WITHIN_S: Final = 2.0
+# aiohttp switches keep-alive on; as it comes it begins after two hours. In seconds, and a count.
+_KEEP_ALIVE: Final = (
+    (socket.TCP_KEEPIDLE, 30),
+    (socket.TCP_KEEPINTVL, 10),
+    (socket.TCP_KEEPCNT, 3),
+)
 
 
 class Orchestrator:
@@ -155,15 +162,17 @@ class Orchestrator:
         if not is_allowed_origin(request, settings.origins):
             raise web.HTTPForbidden(text="Origin not allowed")
         limits = settings.limits
-        socket = Socket(
+        wire = Socket(
             heartbeat=None if settings.compat else limits.heartbeat_s,
             max_msg_size=limits.message_bytes + 1,  # aiohttp refuses from this size on
             compress=False,
         )
-        writer = await socket.prepare(request)
+        writer = await wire.prepare(request)
         transport = request.transport
         if transport is None:
-            return socket
+            return wire
+        if settings.compat:
+            _keep_alive(transport)
         admission = Admission(
             check=self._checks[desk.role],
             clock=self._clock,
@@ -171,7 +180,7 @@ class Orchestrator:
             within_s=limits.authenticate_within_s,
         )
         peer = Peer(
-            socket,
+            wire,
             writer=writer,
             transport=transport,
             admission=admission,
@@ -187,14 +196,22 @@ class Orchestrator:
                 desk.admitted(peer)
             elif not settings.compat:
                 connection.try_header(request.headers.get(hdrs.AUTHORIZATION))
-            await connection.serve(socket)
+            await connection.serve(wire)
         finally:
             self._site.leave(peer)
             del self._peers[peer]
             await peer.release()
-            code = socket.close_code
+            code = wire.close_code
             logger.info("disconnected", extra={"peer": peer.name, "code": code})
-        return socket
+        return wire
+
+
+def _keep_alive(transport: asyncio.Transport) -> None:
+    """Let the kernel find out that a peer's machine is gone, where no pings are sent."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.family in {socket.AF_INET, socket.AF_INET6}:
+        for option, value in _KEEP_ALIVE:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _checks(settings: OrchestratorSettings) -> dict[str, RoleCheck | None]:

@@ -41,6 +41,8 @@ class Limits:
     """Time for the first valid token in strict mode."""
     live_objects: int = 10_000
     """Objects tracked at the same time; a further `start` is refused."""
+    kept_bytes: int = 256 * 2**20
+    """Pictures and feature maps of live objects in memory; what goes beyond is refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

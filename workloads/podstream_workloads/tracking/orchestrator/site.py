@@ -21,6 +21,7 @@ from podstream_workloads.tracking.orchestrator.objects import (
     TrackedObject,
 )
 from podstream_workloads.tracking.orchestrator.peer import Peer
+from podstream_workloads.tracking.orchestrator.rate import Rate
 from podstream_workloads.tracking.orchestrator.settings import OrchestratorSettings
 from podstream_workloads.tracking.orchestrator.timelines.recorder import Recorder
 from podstream_workloads.tracking.orchestrator.timelines.values import (
@@ -33,6 +34,9 @@ from podstream_workloads.tracking.orchestrator.timelines.values import (
 
 logger = logging.getLogger(__name__)
 
+_LOG_PER_S: Final = 50.0  # lines about control messages to peers
+_LOG_BURST: Final = 500
+
 REPLACED: Final = 4409
 """Close code: another processor has registered under the same id."""
 
@@ -44,6 +48,7 @@ class Site:
         self._settings = settings
         self._clock = clock
         self._recorder = recorder
+        self._logging = Rate(per_s=_LOG_PER_S, burst=_LOG_BURST, now=clock.monotonic())
         self.objects = ObjectTable()
         self.clients: dict[Peer, None] = {}
         """Clients that get broadcasts, the earliest first."""
@@ -123,6 +128,9 @@ class Site:
             if client.cameras is None or key in client.cameras:
                 client.send_boxes(frame, key)
                 self.boxes_out += 1
+        if logger.isEnabledFor(logging.DEBUG):
+            told = {"peers": len(self.clients), "text": messages.shorten(frame)}
+            logger.debug("sent", extra=told)
         for number in messages.sighted(boxes):
             item = self.objects.live.get(number)
             if item is None:
@@ -147,7 +155,8 @@ class Site:
         for other in self.objects.live.values() if scheme is not None else ():
             if other is not item and other.scheme not in {None, scheme}:
                 raise Refused("DescriptorMixture", f"map of {scheme}, others of {other.scheme}")
-        item.feature_map, item.scheme = known, scheme
+        self._make_room(len(known) - len(item.feature_map or b""))
+        self.objects.describe(item, known, scheme)
         self._recorder.mapped(FeatureMapKnown(number=item.number, feature_map=known.decode()))
         self._send(self.processors.values(), messages.feature_map(item.number, known=known))
 
@@ -170,6 +179,7 @@ class Site:
             raise Refused("UnknownProcessor", "Unknown processor")
         if len(self.objects.live) >= self._settings.limits.live_objects:
             raise Refused("TooManyObjects", "too many objects are tracked")
+        self._make_room(len(target.image or b""))
         number = self.objects.next_number()
         await self._recorder.started(
             ObjectStarted(
@@ -202,13 +212,14 @@ class Site:
         self._end(item, EndReason.STOPPED)
 
     def use_images(self, client: Peer, message: Incoming) -> None:
-        """Set whether a client wants pictures; if so it gets those of all live objects.
+        """Set whether a client wants pictures; at `true` it gets those of all live objects.
 
         Raises:
             Refused: usesImages is missing.
         """
-        client.uses_images = bytes(messages.given(message.uses_images, "usesImages")) == b"true"
-        for item in self.objects.live.values() if client.uses_images else ():
+        wanted = messages.value_of(messages.given(message.uses_images, "usesImages"))
+        client.uses_images = bool(wanted)
+        for item in self.objects.live.values() if wanted is True else ():
             if item.target.image is not None:
                 self._send([client], messages.new_object(item.number, image=item.target.image))
 
@@ -235,6 +246,11 @@ class Site:
             messages.track_ended(item.number, reason=reason),
         )
 
+    def _make_room(self, more_bytes: int) -> None:
+        """Refuse a picture or a feature map for which there is no memory."""
+        if self.objects.kept_bytes + more_bytes > self._settings.limits.kept_bytes:
+            raise Refused("NoRoom", "pictures and feature maps take too much memory")
+
     def _replay_to_processor(self, processor: Peer, name: Scalar) -> None:
         live = list(self.objects.live.values())
         for item in live:
@@ -257,7 +273,7 @@ class Site:
         for peer in list(peers):
             peer.send_control(frame, replayed=replayed)
             reached += 1
-        if reached:
+        if reached and self._logging.allows(self._clock.monotonic()):
             logger.info("sent", extra={"peers": reached, "text": messages.shorten(payload)})
 
 

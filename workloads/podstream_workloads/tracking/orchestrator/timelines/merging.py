@@ -32,7 +32,7 @@ class Merger:
     def __init__(self, summary: Summary) -> None:
         self._summary = summary
         self._open: dict[tuple[int, bytes], _Open] = {}
-        self._finished: list[Interval] = []
+        self._finished: dict[tuple[int, str, int], Interval] = {}
         self._started: dict[int, ObjectStarted] = {}
         self._maps: dict[int, FeatureMapKnown] = {}
         self._ended: dict[int, ObjectEnded] = {}
@@ -50,7 +50,7 @@ class Merger:
             current.dirty = True
         else:
             if current is not None and current.dirty:
-                self._finished.append(_interval(key, current))
+                self._finish(_interval(key, current))
             self._open[key] = _Open(now_us, now_us, 1)
         self._summary.sighted(number, camera, now_us=now_us, begins=begins)
 
@@ -72,10 +72,9 @@ class Merger:
 
     def take(self, *, now_us: int) -> Batch:
         """All that is not yet written; intervals that cannot grow any more are forgotten."""
-        intervals = self._finished
         for key, current in list(self._open.items()):
             if current.dirty:
-                intervals.append(_interval(key, current))
+                self._finish(_interval(key, current))
                 current.dirty = False
             elif now_us - current.last_us >= GAP_US:
                 del self._open[key]
@@ -83,9 +82,9 @@ class Merger:
             started=tuple(self._started.values()),
             feature_maps=tuple(self._maps.values()),
             ended=tuple(self._ended.values()),
-            intervals=tuple(intervals),
+            intervals=tuple(self._finished.values()),
         )
-        self._finished = []
+        self._finished = {}
         self._started, self._maps, self._ended = {}, {}, {}
         return batch
 
@@ -95,11 +94,17 @@ class Merger:
         self._ended = {item.number: item for item in batch.ended} | self._ended
         maps = {item.number: item for item in batch.feature_maps} | self._maps
         self._maps = {key: item for key, item in maps.items() if key not in self._ended}
-        self._finished = [*batch.intervals, *self._finished]
+        newer, self._finished = self._finished, {}
+        for item in (*batch.intervals, *newer.values()):
+            self._finish(item)
         excess = len(self._finished) - _MAX_PENDING
-        if excess > 0:
-            del self._finished[:excess]
-            self.lost_intervals += excess
+        for key in list(self._finished)[: max(0, excess)]:
+            del self._finished[key]
+            self.lost_intervals += 1
+
+    def _finish(self, item: Interval) -> None:
+        """Let an interval be written, instead of a shorter state of itself."""
+        self._finished[item.number, item.camera, item.first_us] = item
 
 
 def _interval(key: tuple[int, bytes], current: _Open) -> Interval:
