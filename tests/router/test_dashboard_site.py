@@ -113,7 +113,7 @@ async def test_a_box_that_is_pointed_at_is_tracked(site: web.Application) -> Non
         async with (
             joined(agent, site),
             camera.running(processor, headers=router.bearer(session)),
-            browsing(program) as browser,
+            browsing(program, origin=router.url("").rstrip("/")) as browser,
         ):
             await browser.go(router.url("/"))
             await browser.type("#token", router.token(session))
