@@ -229,7 +229,7 @@ def alter(
     return copy
 
 
-ALTERATIONS = {
+ALTERATIONS: dict[str, dict[str, Any]] = {
     "half the size": {"scale": 0.5},
     "twice the size": {"scale": 2.0},
     "dark": {"gain": 0.5},

@@ -50,7 +50,7 @@ class NotTheWall:
     name = "not-the-wall"
     version = "1"
 
-    def __init__(self, *, before: Callable[[], None] | None = None) -> None:
+    def __init__(self, *, before: Callable[[], object] | None = None) -> None:
         self.looks = 0
         self._before = before
 

@@ -5,6 +5,7 @@
 """
 
 import asyncio
+import io
 import json
 import logging
 import ssl
@@ -168,7 +169,7 @@ class CloudClient:
         """A verdict, or why not and whether another try may help."""
         assert self._session is not None
         form = aiohttp.FormData()
-        form.add_field("img", ask.jpeg, filename="frame.jpg", content_type="image/jpeg")
+        form.add_field("img", io.BytesIO(ask.jpeg), filename="frame.jpg", content_type="image/jpeg")
         form.add_field("device_id", ask.device_id)
         begun = time.monotonic()
         try:

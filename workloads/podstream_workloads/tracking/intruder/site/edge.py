@@ -129,7 +129,7 @@ class IntruderEdge:
         )
 
     async def close(self) -> None:
-        """Say goodbye to all sockets, stop the work, let the cloud go; idempotent."""
+        """Stop the work, let the cloud go; the application's own shutdown has cut the sockets."""
         self._log_ratios()
         for task in self._tasks:
             task.cancel()

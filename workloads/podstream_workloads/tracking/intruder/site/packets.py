@@ -18,6 +18,8 @@ _TEXT: Final = 64 * 1024
 _ATTACHMENTS: Final = 4
 """Of one packet; a `frame_event` has one."""
 _RESERVED: Final = frozenset({"connect", "disconnect", "connect_error"})
+_PLAIN: Final = frozenset({0, 1, 3})
+"""CONNECT, DISCONNECT, ACK."""
 _EVENT: Final = 2
 _BINARY_EVENT: Final = 5
 
@@ -50,6 +52,12 @@ class BoundedPacket(socketio.packet.Packet):  # type: ignore[misc]  # the librar
 
     data: Any
 
+    def __init__(self, *args: Any, encoded_packet: Any = None, **kwargs: Any) -> None:
+        """As the library's; a received packet may be empty."""
+        super().__init__(*args, encoded_packet=encoded_packet, **kwargs)
+        if encoded_packet is not None and not encoded_packet:
+            self._spoilt(_EVENT, "empty")
+
     def decode(self, encoded_packet: Any) -> int:
         """Read a packet's text; returns how many attachments follow."""
         if isinstance(encoded_packet, str) and len(encoded_packet) > _TEXT:
@@ -58,8 +66,10 @@ class BoundedPacket(socketio.packet.Packet):  # type: ignore[misc]  # the librar
             attachments = int(super().decode(encoded_packet))
         except (ValueError, TypeError, IndexError, AttributeError):
             return self._spoilt(_EVENT, "not a packet")
+        if self.packet_type in _PLAIN and not attachments:
+            return 0
         if self.packet_type not in {_EVENT, _BINARY_EVENT}:
-            return attachments if attachments <= _ATTACHMENTS else self._spoilt(_EVENT, "a crowd")
+            return self._spoilt(_EVENT, "a kind of packet that clients do not send")
         if not isinstance(self.data, list) or not self.data or not isinstance(self.data[0], str):
             return self._spoilt(_EVENT, "an event without a name")
         if self.data[0] in _RESERVED:

@@ -2,6 +2,7 @@
 
 * A polling request's body is read whole: the library reads what has arrived so far.
 * A message over `max_http_buffer_size` ends its socket without a word: it is reported here.
+* A poll under way ends when its client says goodbye, instead of up to 45 s later.
 * Connections that never become a Socket.IO client are counted too, and refused beyond a number.
 * A socket whose session is over does not go on sending: its transport is cut.
 """
@@ -61,14 +62,19 @@ class EngineRoute:
         self._max_sockets = max_clients * _SPARE
         self._on_oversize = on_oversize
         self._transports: dict[str, asyncio.Transport] = {}
+        self._live: set[asyncio.Transport] = set()
         self._cuts: set[asyncio.TimerHandle] = set()
 
     def add_to(self, app: web.Application) -> None:
-        """Serve Engine.IO at its default path."""
+        """Serve Engine.IO at its default path, until the application shuts down."""
         app.router.add_route("*", "/socket.io/", self._serve)
+        app.on_shutdown.append(self._hang_up)
 
     def cut(self, sid: str) -> None:
         """See to it that this socket's transport is gone soon; call it at its `disconnect`."""
+        socket = self._sio.eio.sockets.get(sid)
+        if socket is not None:
+            socket.queue.put_nowait(None)  # ends a poll under way, which the library leaves hanging
         transport = self._transports.pop(sid, None)
         if transport is None or transport.is_closing():
             return
@@ -81,6 +87,17 @@ class EngineRoute:
         for handle in self._cuts:
             handle.cancel()
         self._cuts.clear()
+
+    async def _hang_up(self, _: web.Application) -> None:
+        """Cut every connection.
+
+        Without Engine.IO's own goodbye: stock clients take that for the end and never come back,
+        but reconnect where a connection breaks, and the edge will be there again.
+        """
+        for socket in list(self._sio.eio.sockets.values()):
+            await socket.queue.put(None)  # ends a poll under way
+        for transport in list(self._live):
+            transport.abort()
 
     def _abort(self, transport: asyncio.Transport) -> None:
         self._cuts = {handle for handle in self._cuts if not handle.cancelled()}
@@ -97,14 +114,26 @@ class EngineRoute:
         upgrade = "upgrade" in request.headers.get("Connection", "").lower()
         if upgrade and sid in eio.sockets and request.transport is not None:
             self._transports[sid] = request.transport
-        response = await eio.handle_request(request)
-        if (
-            isinstance(response, web.WebSocketResponse)
-            and response.close_code == WSCloseCode.MESSAGE_TOO_BIG
-        ):
-            self._on_oversize(sid)
+        response = await self._held(request)
+        if isinstance(response, web.WebSocketResponse):
+            # A peer in the middle of its message does not answer the closing: then only the
+            # exception tells.
+            codes = {response.close_code, getattr(response.exception(), "code", None)}
+            if WSCloseCode.MESSAGE_TOO_BIG in codes:
+                self._on_oversize(sid)
         self._transports.pop(sid, None)
         return _checked(response)
+
+    async def _held(self, request: web.Request) -> Any:
+        """Answer a poll or serve a WebSocket; its transport is known meanwhile."""
+        transport = request.transport
+        if transport is None:
+            return await self._sio.eio.handle_request(request)
+        self._live.add(transport)
+        try:
+            return await self._sio.eio.handle_request(request)
+        finally:
+            self._live.discard(transport)
 
     async def _post(self, request: web.Request, sid: str) -> web.StreamResponse:
         limit = self._sio.eio.max_http_buffer_size

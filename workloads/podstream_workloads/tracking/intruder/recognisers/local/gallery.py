@@ -77,7 +77,7 @@ def load(path: Path) -> Gallery:
         GalleryUnreadable: missing, damaged, or of another algorithm.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             kept = {name: file[name] for name in file.files}
         if str(kept["algorithm"]) != ALGORITHM:
             raise GalleryUnreadable(
