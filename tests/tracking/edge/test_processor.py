@@ -13,42 +13,12 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from podstream_workloads.tracking.edge import wire
-from podstream_workloads.tracking.edge.analysis import TrackedBox, TrackedFrame
-from podstream_workloads.tracking.edge.descriptor import Descriptor, of_picture, to_wire
+from podstream_workloads.tracking.edge.descriptor import to_wire
 from podstream_workloads.tracking.edge.outbox import Outbox
 from podstream_workloads.tracking.edge.processor import Processor
 from podstream_workloads.tracking.edge.settings import ProcessorSettings
-from podstream_workloads.tracking.edge.tracker.tracks import State
-from tracking.scenes.walkers import BLUE, RED, Colour, Scene, Walker, draw
-
-
-def person(colour: Colour) -> Any:
-    room = next(Scene((), seconds=0.1).render())[0].image.copy()
-    draw(room, Walker(1, (), torso=colour), (150, 205), phase=1.0)
-    return room[125:205, 135:165].copy()
-
-
-def look(colour: Colour) -> Descriptor:
-    found = of_picture(person(colour))
-    assert found is not None
-    return found
-
-
-def frame(time_s: float, **tracks: Colour) -> TrackedFrame:
-    boxes = tuple(
-        TrackedBox(
-            track_id=int(name[1:]),
-            rect=(0.1, 0.2, 0.3, 1 / 3),
-            label="person",
-            certainty=0.91,
-            state=State.MOVING,
-            age_s=9.0,
-            appearance=look(colour).vector,
-            is_apart=True,
-        )
-        for name, colour in tracks.items()
-    )
-    return TrackedFrame(time_s, 0, (320, 240), boxes, (), True)
+from tracking.scenes.people import frame, look, person
+from tracking.scenes.walkers import BLUE, RED, Colour
 
 
 class Site:

@@ -56,6 +56,26 @@ def test_a_box_that_has_left_already_can_still_be_chosen() -> None:
     assert targets.observe([box(9, 0.01), box(10, 1.5)], now_s=9.0).objects == {9: 1}
 
 
+def test_a_start_that_the_site_repeats_changes_nothing() -> None:
+    """After a lost connection; the object has moved on to another track since."""
+    targets = Targets()
+    targets.observe([box(1, 0.0)], now_s=0.0, frame_id=50.0)
+    targets.start(7, track_id=1, frame_id=50.0, now_s=0.0)
+    targets.observe([box(1, 0.0)], now_s=0.1, frame_id=50.1)
+    targets.observe([box(2, 0.0)], now_s=9.0, frame_id=59.0)
+    targets.start(7, track_id=1, frame_id=50.0, now_s=9.5)
+
+    assert targets.observe([box(1, 0.3), box(2, 0.0)], now_s=10.0, frame_id=60.0).objects == {2: 7}
+
+
+def test_a_box_of_a_frame_before_a_restart_is_nobody_here() -> None:
+    targets = Targets()
+    targets.observe([box(1, 0.0)], now_s=0.0, frame_id=1000.0)
+    targets.start(7, track_id=1, frame_id=50.0, now_s=0.0)
+
+    assert targets.observe([box(1, 0.0)], now_s=0.1, frame_id=1000.1).objects == {}
+
+
 def test_an_object_of_another_camera_is_recognised_by_the_ratio() -> None:
     targets = Targets()
     targets.feature_map(7, look(0.0), now_s=0.0)

@@ -133,10 +133,12 @@ class Capture:
 
     def _camera(self) -> Iterator[Decoded]:
         pause_s, start_s = _FIRST_RETRY_S, time.monotonic()
+        # Seconds of the day's clock at the start, so that a restarted camera repeats no frame id.
+        begin_s = time.time()
         timeout_us = str(round(self._settings.timeout_s * 1e6))
         options = {"rtsp_transport": "tcp", "timeout": timeout_us}
         while not self._closing.is_set():
-            offset_s = time.monotonic() - start_s
+            offset_s = begin_s + time.monotonic() - start_s
             try:
                 for time_s, decoded in _play(self._settings.url, options):
                     pause_s = _FIRST_RETRY_S

@@ -91,7 +91,7 @@ class Processor:
 
         Frames without boxes are told as well: that is how viewers learn that somebody has left.
         """
-        sightings = self._targets.observe(frame.boxes, now_s=self._clock())
+        sightings = self._targets.observe(frame.boxes, now_s=self._clock(), frame_id=frame.frame_id)
         self._outbox.put_boxes(wire.bounding_boxes(frame, objects=sightings.objects))
         for object_id, descriptor in sightings.feature_maps:
             self._outbox.put_feature_map(object_id, wire.feature_map(object_id, descriptor))
@@ -218,12 +218,18 @@ class Processor:
 
     async def _obey(self, command: wire.Command) -> None:
         match command:
-            case wire.Start(object_id, box_id, image):
-                known = box_id is not None and self._targets.knows_track(box_id)
+            case wire.Start(object_id, box_id, frame_id, image):
+                known = box_id is not None and self._targets.knows_track(box_id, frame_id=frame_id)
                 shown = None if known or image is None else await asyncio.to_thread(_look, image)
                 if not known and shown is None:
                     logger.warning("nothing to start with", extra={"object": object_id})
-                self._targets.start(object_id, track_id=box_id, picture=shown, now_s=self._clock())
+                self._targets.start(
+                    object_id,
+                    track_id=box_id,
+                    frame_id=frame_id,
+                    picture=shown,
+                    now_s=self._clock(),
+                )
             case wire.Stop(object_id):
                 self._targets.stop(object_id)
                 self._outbox.forget(object_id)

@@ -20,7 +20,17 @@ from podstream_workloads.tracking.edge.settings import ReidentifySettings
 
 _REMEMBERED: Final = 512  # tracks that a late `start` may still name
 MOST_OBJECTS: Final = 1024
+_FRAME_SLACK_S: Final = 10.0  # a viewer may click on a picture that is so old
 _CHANGED: Final = 0.05  # distance from which a feature map is worth sending anew
+
+
+@dataclass(slots=True)
+class _Look:
+    """A track as it was last seen, and from when to when it was there."""
+
+    descriptor: Descriptor | None
+    first_frame: float
+    last_frame: float
 
 
 @dataclass(slots=True)
@@ -33,6 +43,7 @@ class _Object:
     known_s: float = -math.inf
     """When it was last heard of: seen here, or its map came."""
     was_here: bool = False
+    started_on: tuple[int, float | None] | None = None
     sent: Descriptor | None = None
     sent_s: float = -math.inf
 
@@ -53,31 +64,40 @@ class Targets:
     def __init__(self, settings: ReidentifySettings | None = None) -> None:
         self._settings = settings or ReidentifySettings()
         self._objects: dict[int, _Object] = {}
-        self._looks: OrderedDict[int, Descriptor | None] = OrderedDict()
+        self._looks: OrderedDict[int, _Look] = OrderedDict()
 
     @property
     def objects(self) -> tuple[int, ...]:
         """Objects that are looked for."""
         return tuple(self._objects)
 
-    def knows_track(self, track_id: int) -> bool:
-        """Whether a track has been seen not too long ago."""
-        return track_id in self._looks
+    def knows_track(self, track_id: int, *, frame_id: float | None) -> bool:
+        """Whether a box of a frame is a track seen not too long ago.
+
+        After a restart ids begin again, and the site repeats what was started before it: then the
+        id is somebody else's, and the frame tells.
+        """
+        look = self._looks.get(track_id)
+        if look is None or frame_id is None:
+            return look is not None
+        return look.first_frame - 1.0 <= frame_id <= look.last_frame + _FRAME_SLACK_S
 
     def start(
         self,
         object_id: int,
         *,
         track_id: int | None = None,
+        frame_id: float | None = None,
         picture: Descriptor | None = None,
         now_s: float,
     ) -> None:
-        """Look for an object from now on.
+        """Look for an object from now on. The same `start` again changes nothing.
 
         Args:
             object_id: the site's id.
             track_id: the box that was chosen, if any; a track that is another object's becomes
                 this one's.
+            frame_id: the frame in which it was chosen.
             picture: what it looks like, for when the track is not known.
             now_s: seconds on a monotonic clock.
         """
@@ -85,11 +105,14 @@ class Targets:
         if known is None:
             return
         known.known_s = now_s
-        if track_id is not None and track_id in self._looks:
+        if track_id is not None and self.knows_track(track_id, frame_id=frame_id):
+            if known.started_on == (track_id, frame_id):
+                return  # the site repeats itself after a lost connection
+            known.started_on = (track_id, frame_id)
             for other in self._objects.values():
                 other.track_id = 0 if other.track_id == track_id else other.track_id
             known.track_id, known.was_here = track_id, True
-            known.descriptor = self._looks[track_id] or picture or known.descriptor
+            known.descriptor = self._looks[track_id].descriptor or picture or known.descriptor
         elif picture is not None:
             known.descriptor = picture
 
@@ -111,11 +134,14 @@ class Targets:
             return  # the site tells everybody, the sender too
         known.descriptor, known.known_s, known.was_here = descriptor, now_s, False
 
-    def observe(self, boxes: Sequence[TrackedBox], *, now_s: float) -> Sightings:
+    def observe(
+        self, boxes: Sequence[TrackedBox], *, now_s: float, frame_id: float = 0.0
+    ) -> Sightings:
         """Say who is who in a frame, and what the site should learn of them."""
         for box in boxes:
-            look = None if box.appearance is None else Descriptor(box.appearance)
-            self._looks[box.track_id] = look
+            descriptor = None if box.appearance is None else Descriptor(box.appearance)
+            look = self._looks.setdefault(box.track_id, _Look(None, frame_id, frame_id))
+            look.descriptor, look.last_frame = descriptor, frame_id
             self._looks.move_to_end(box.track_id)
         while len(self._looks) > _REMEMBERED:
             self._looks.popitem(last=False)
@@ -144,13 +170,11 @@ class Targets:
 
     def _news(self, known: _Object, box: TrackedBox, now_s: float) -> Descriptor | None:
         """A feature map that the site should have; `None` where it has a good one."""
-        look = self._looks[box.track_id]
+        look = self._looks[box.track_id].descriptor
         if look is None:
             return None
         if known.sent is None:
-            is_told = known.descriptor is not None and known.descriptor.is_comparable(look)
-            is_close = is_told and known.descriptor.distance(look) < _CHANGED  # type: ignore[union-attr]
-            return None if is_close and known.sent_s > -math.inf else look
+            return look
         if now_s - known.sent_s < self._settings.refresh_s or not box.is_apart:
             return None
         return look if known.sent.distance(look) >= _CHANGED else None
@@ -200,7 +224,8 @@ class Targets:
         return settings.near if math.isinf(second) else settings.ratio * second
 
     def _distance(self, number: int, track_id: int) -> float:
-        known, look = self._objects[number].descriptor, self._looks.get(track_id)
+        known = self._objects[number].descriptor
+        look = self._looks[track_id].descriptor
         if known is None or look is None or not known.is_comparable(look):
             return math.inf
         return max(0.0, known.distance(look))

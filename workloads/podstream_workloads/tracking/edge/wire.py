@@ -19,6 +19,7 @@ from podstream_workloads.tracking.edge.errors import DescriptorRejected
 
 PROTOCOL: Final = 1
 MOST_BYTES: Final = 16 << 20  # of one message; the orchestrator takes 10 MiB from a client
+_LAST_SECOND: Final = 1e15
 _MOST_PIXELS: Final = 4096 * 4096
 
 
@@ -32,6 +33,7 @@ class Start:
 
     object_id: int
     box_id: int | None
+    frame_id: float | None
     image: str | None
 
 
@@ -79,6 +81,7 @@ def read(text: str) -> Command:
             return Start(
                 _object_id(message),
                 _whole(box) if "boxId" in message else None,
+                _number(message.get("frameId")),
                 image if isinstance(image, str) else None,
             )
         case "stop" | "trackEnded":
@@ -100,6 +103,11 @@ def _object_id(message: dict[str, Any]) -> int:
     if number is None:
         raise MessageIgnored("objectId is no whole number")
     return number
+
+
+def _number(value: Any) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and abs(value) < _LAST_SECOND else None
 
 
 def _whole(value: Any) -> int | None:
