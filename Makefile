@@ -76,7 +76,7 @@ test-e2e: $(VENV)/ready cluster-up install ## Real clients against the chart on 
 test-long: $(VENV)/ready cluster-up install ## Soak, crash, scale and two-node checks, by hand
 	@eval "$$($(DEV) env)" && $(PY) -m pytest -q -m long --timeout=3600 $(PYTEST)
 bench: $(VENV)/ready cluster-up install ## Each figure against a named baseline in the same run
-	@eval "$$($(DEV) env)" && export PYTHONPATH=tests:tests/cluster && \
+	@eval "$$($(DEV) env)" && export PYTHONPATH=tests:tests/cluster:tests/tools && \
 		for bench in $(BENCH); do echo "== $$bench"; $(PY) $$bench; done
 
 ##@ Upkeep

@@ -1,4 +1,4 @@
-# mypy: ignore-errors - its packages are not installed beside podstream
+# mypy: ignore-errors
 """Runs in the environment of motmetrics and TrackEval: their numbers of a run, as JSON.
 
 Input: {"truth": {frame: {id: [x1, y1, x2, y2]}}, "result": the same}.

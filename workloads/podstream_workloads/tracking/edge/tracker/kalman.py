@@ -10,13 +10,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from podstream_workloads.tracking.edge.rects import Rects
+from podstream_workloads.tracking.edge.rects import Rects, areas, iou
 
 Floats = NDArray[np.float64]
 
 # Deviations in parts of the thing's size: of one measurement, and per sqrt(second) of velocity.
 _MEASURED: Final = np.array([0.06, 0.06, 0.12, 0.08])
-_PUSHED: Final = np.array([0.8, 0.6, 0.15, 0.10])
+_PUSHED: Final = np.array([0.25, 0.2, 0.05, 0.03])
+_SHIFTED: Final = 0.8  # the rest is the place as believed, which decides between equals
 _UNKNOWN_VELOCITY: Final = np.array([2.0, 1.0, 0.2, 0.2])
 
 
@@ -38,6 +39,25 @@ class Motions:
         """x1, y1, x2, y2 as believed now; N x 4."""
         half = 0.5 * self._mean[:, 2:]
         return np.concatenate((self._mean[:, :2] - half, self._mean[:, :2] + half), axis=1)
+
+    def nearness(self, found: Rects) -> Floats:
+        """How well each of M rectangles fits each row, 0 to 1; N x M.
+
+        Mostly the intersection over union once a row's rectangle is moved towards the other as far
+        as its place is unsure, by half of its size at most; so cameras of one frame per second
+        find people again who have moved far, and sure places stay sharp.
+        """
+        rects = self.rects()
+        unsure = np.minimum(np.sqrt(self._spread[0, :, :2]), 0.5 * self._mean[:, 2:])[:, None]
+        middles = 0.5 * (found[:, :2] + found[:, 2:])
+        shift = np.clip(middles[None] - self._mean[:, None, :2], -unsure, unsure)
+        moved = rects[:, None] + np.concatenate((shift, shift), axis=2)
+        low = np.maximum(moved[..., :2], found[None, :, :2])
+        sides = np.maximum(np.minimum(moved[..., 2:], found[None, :, 2:]) - low, 0.0)
+        shared = sides[..., 0] * sides[..., 1]
+        total = areas(rects)[:, None] + areas(found)[None] - shared
+        near = _SHIFTED * shared / np.maximum(total, 1e-9) + (1.0 - _SHIFTED) * iou(rects, found)
+        return np.asarray(near)
 
     def velocities(self) -> Floats:
         """Of the centre, pixels per second; N x 2."""

@@ -24,6 +24,7 @@ from podstream_workloads.tracking.edge.tracker.assignment import assign
 from podstream_workloads.tracking.edge.tracker.kalman import Motions
 from podstream_workloads.tracking.edge.tracker.merging import places
 from podstream_workloads.tracking.edge.tracker.tracks import (
+    Appearance,
     Describe,
     Record,
     State,
@@ -31,12 +32,13 @@ from podstream_workloads.tracking.edge.tracker.tracks import (
     TrackerSettings,
 )
 
-_BUFFER: Final = 0.3  # boxes grow by this part of their size: slow cameras move people far
-_OVERLAP: Final = 0.05  # buffered IoU that two boxes of one thing have at least
+_OVERLAP: Final = 0.3  # nearness that a detection and a track have at least
 _DOUBTFUL_OVERLAP: Final = 0.3
-_COVERED: Final = 0.55  # part of a track inside another's detection: it is behind it or merged
-_FITS: Final = 0.7  # IoU from which a shared detection is still a fair measure of one of them
+_COVERED: Final = 0.75  # part of a track inside another's detection: it is behind it or merged
+_LARGER: Final = 1.2  # than its owner is a detection that holds another as well
 _TOUCHING: Final = 0.1
+_CLEAR: Final = 0.6  # cost of a match that is beyond doubt
+_AT_ALL: Final = 1.0 - _OVERLAP
 _APPEARANCE: Final = 1.0
 _APPEARANCE_AFTER_MERGE: Final = 2.5  # motion inside a merged detection is mostly guessed
 _LOOK_EVERY_S: Final = 0.5
@@ -117,13 +119,18 @@ class Tracker:
             return list(range(len(sure)))
         found, believed = as_array([one.rect for one in sure]), self._motions.rects()
         cost = self._cost(believed, found, describe)
+        confirmed = [row for row, record in enumerate(self._records) if record.is_confirmed]
+        young = [row for row, record in enumerate(self._records) if not record.is_confirmed]
         pairs: list[tuple[int, int]] = []
-        confirmed = np.array([record.is_confirmed for record in self._records])
-        for stage in (confirmed, ~confirmed):
-            rows = np.flatnonzero(stage)
-            columns = np.setdiff1d(np.arange(len(sure)), [column for _, column in pairs])
-            chosen = assign(cost[np.ix_(rows, columns)], limit=1.0 + _APPEARANCE_AFTER_MERGE)
-            pairs += [(int(rows[row]), int(columns[column])) for row, column in chosen]
+        # What is clear is settled first: one choice over all would move a whole row of people
+        # up by one to make room for a box that belongs to nobody.
+        for rows, limit in ((confirmed, _CLEAR), (confirmed, _AT_ALL), (young, _AT_ALL)):
+            taken_rows, taken = {row for row, _ in pairs}, {column for _, column in pairs}
+            rest = [row for row in rows if row not in taken_rows]
+            columns = [column for column in range(len(sure)) if column not in taken]
+            if rest and columns:
+                chosen = assign(cost[np.ix_(rest, columns)], limit=limit)
+                pairs += [(rest[row], columns[column]) for row, column in chosen]
         merged = self._merge(dict(pairs), believed, found, describe)
         matched = [(row, column) for row, column in pairs if row not in merged]
         self._see(matched, sure, found)
@@ -133,27 +140,30 @@ class Tracker:
     def _cost(
         self, believed: Rects, found: Rects, describe: Describe | None
     ) -> NDArray[np.float64]:
-        near = geometry.iou(_buffered(believed), _buffered(found))
+        near = self._motions.nearness(found)
         cost = np.where(near >= _OVERLAP, 1.0 - near, _FAR)
         if describe is None or len(self._records) < 2:  # noqa: PLR2004
             return cost
         touching = geometry.iou(believed, believed) > _TOUCHING
         np.fill_diagonal(touching, val=False)
-        looks: dict[int, NDArray[np.float32] | None] = {}
+        looks: dict[int, Appearance | None] = {}
         for row, record in enumerate(self._records):
             contested = record.was_merged or touching[row].any()
             if not contested:
                 continue
             weight = _APPEARANCE_AFTER_MERGE if record.was_merged else _APPEARANCE
-            for column in np.flatnonzero(cost[row] < _FAR):
-                index = int(column)
+            near_by = np.flatnonzero(cost[row] < _FAR).tolist()
+            off: list[float] = []
+            for index in near_by:
                 if index not in looks:
                     x1, y1, x2, y2 = found[index].tolist()
                     looks[index] = describe((x1, y1, x2, y2))
                 look = looks[index]
                 known = record.appearance
-                off = _UNKNOWN if look is None or known is None else 1.0 - float(known @ look)
-                cost[row, index] += weight * off
+                off.append(_UNKNOWN if look is None or known is None else _unlike(known, look))
+            # How much less like it than the likest: all may look different after a turn.
+            for index, distance in zip(near_by, off, strict=True):
+                cost[row, index] += weight * (distance - min(off))
         return cost
 
     def _merge(
@@ -182,10 +192,11 @@ class Tracker:
                 continue
             column = max(inside, key=lambda one: shared[row, one])
             owner = owners[column]
-            fits = geometry.iou(believed[owner : owner + 1], found[column : column + 1])[0, 0]
+            both = geometry.areas(np.stack((believed[owner], found[column])))
+            is_one = both[1] < _LARGER * both[0]
             self._records[row].join(self._time_s)
             self._records[owner].join(self._time_s)
-            members = (row,) if fits >= _FITS else (row, owner)
+            members = (row,) if is_one else (row, owner)
             if len(members) > 1 and not merged & set(members):
                 self._arrange(row, owner, found[column], describe)
             for member in members:
@@ -319,9 +330,8 @@ class Tracker:
             self._records += [Record.of(one, time_s=self._time_s) for one in fresh]
 
 
-def _buffered(rects: Rects) -> Rects:
-    margin = _BUFFER * (rects[:, 2:] - rects[:, :2])
-    return np.concatenate((rects[:, :2] - margin, rects[:, 2:] + margin), axis=1)
+def _unlike(one: Appearance, other: Appearance) -> float:
+    return 1.0 - float(one @ other)
 
 
 def _is_leaving(rect: Rect, velocity: NDArray[np.float64], size: tuple[int, int]) -> bool:
