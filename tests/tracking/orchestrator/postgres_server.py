@@ -62,12 +62,15 @@ def postgres(programs: Path) -> Iterator[Postgres]:
     """Run a server. It refuses to run as root, so root lends it the account `nobody`."""
     account = "nobody" if os.geteuid() == 0 else None
     # Below /tmp, not in pytest's folder: others may not enter that, and sockets need short paths.
-    with tempfile.TemporaryDirectory(prefix="podstream-pg-") as name:
+    with tempfile.TemporaryDirectory(prefix="podstream-pg-", dir="/tmp") as name:
         folder = Path(name)
         if account is not None:
             os.chown(folder, pwd.getpwnam(account).pw_uid, -1)
         server = Postgres(folder, programs, account)
-        server.run("initdb", "-D", f"{folder}/data", "-U", "postgres", "-A", "trust", "--no-sync")
+        server.run(
+            *("initdb", "-D", f"{folder}/data", "-U", "postgres", "-A", "trust", "--no-sync"),
+            *("--encoding=UTF8", "--locale=C"),
+        )
         server.start()
         try:
             yield server
