@@ -71,7 +71,7 @@ async def calm_ms(url: str, seconds: float) -> float:
                 await asyncio.sleep(LOOK_S / 10)
 
         pouring = asyncio.create_task(pour())
-        taken = []
+        taken: list[float] = []
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             begun = time.monotonic()
