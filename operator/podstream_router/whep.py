@@ -22,7 +22,7 @@ from podstream_core.logs import log_fields
 from podstream_core.names import SESSION_HEADER, TOKEN_HEADER
 from podstream_core.tokens import PublicKeys
 from podstream_router import sdp
-from podstream_router.access import Credential, holder_of, read_credential
+from podstream_router.access import Credential, check_token, holder_of, read_credential
 from podstream_router.admission import Places, RateLimit
 from podstream_router.agent import AgentClient, WhepAnswer
 from podstream_router.claims import Claims
@@ -125,6 +125,9 @@ class WebRtcHandlers:
 
     def _credential(self, request: web.Request) -> Credential | None:
         self._rate.spend(client_address(request))
+        token = request.query.get("token") if request.method == "GET" else None
+        if token:  # players open a film by its URL alone
+            return check_token(token, keys=self._client_keys)
         return read_credential(request.headers.get("Authorization"), keys=self._client_keys)
 
     async def _logged(self, handler: _Handler, request: web.Request) -> web.Response:

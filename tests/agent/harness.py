@@ -311,7 +311,7 @@ class StreamClient:
         self.writer.close()
 
 
-async def eventually(find: Callable[[], T | None], *, within_s: float = 10) -> T:
+async def eventually(find: Callable[[], T | None], *, within_s: float = 60) -> T:
     """What `find` gives once it gives something true."""
     deadline = time.monotonic() + within_s
     while not (found := find()):

@@ -3,6 +3,7 @@ import hashlib
 import aiohttp
 import pytest
 
+from podstream_core.names import VIEW_CLAIM, VIEW_SCOPE
 from podstream_router.downloads import content_type
 from router.harness import Harness, until
 
@@ -39,6 +40,20 @@ async def test_a_player_seeks_in_a_file(router: Harness, http: aiohttp.ClientSes
     async with http.get(router.url(PATH), headers=behind) as response:
         assert response.status == 416
         assert (await response.json())["error"] == "RangeNotSatisfiable"
+
+
+async def test_a_player_opens_a_film_by_its_url_alone(
+    router: Harness, http: aiohttp.ClientSession
+) -> None:
+    session, agent, _ = await router.add()
+    agent.artefacts[FILE] = CONTENT
+    url = router.url(f"{PATH}?token={router.token(session)}")
+    async with http.get(url, headers={"Range": "bytes=-4"}) as response:
+        assert (response.status, await response.read()) == (206, CONTENT[-4:])
+    view = router.token(session, claims={VIEW_CLAIM: VIEW_SCOPE})
+    for token, status in ((view, 403), ("wrong", 401)):
+        async with http.get(router.url(f"{PATH}?token={token}")) as response:
+            assert response.status == status
 
 
 @pytest.mark.parametrize("file", ["stream-other.avi", "a%2F..%2Fb", "..%2Fstate"])

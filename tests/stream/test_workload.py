@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -120,3 +122,15 @@ async def test_another_protocol_is_refused(tmp_path: Path) -> None:
 async def test_session_without_the_member_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SpecRejected, match=r"spec\.stream"):
         await StreamWorkload().configure(SessionSpec(), Context(tmp_path))
+
+
+def test_a_pushed_stream_loads_neither_webrtc_nor_the_image_service() -> None:
+    """A cold pod's first frame waits for what is imported: together they double it."""
+    script = (
+        "import podstream_workloads.stream.workload, sys; "
+        "print({'aiortc', 'grpc'} & {*sys.modules})"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert found.stdout == "set()\n"

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -24,12 +24,22 @@ from podstream_workloads.stream.processing.choosing import make_processing
 from podstream_workloads.stream.recording.recorder import Place, Recorder
 from podstream_workloads.stream.statistics import Statistics
 from podstream_workloads.stream.viewing import Viewing
-from podstream_workloads.stream.webrtc.broadcast import Broadcast
 
 SETTLE_TIMEOUT_S: Final = 1.5
 """Less than the agent waits for a workload that is told of a change."""
 CLOSE_TIMEOUT_S: Final = 2.5
 """For the last file of a recording; the agent gives a workload 3 s in all."""
+
+
+class MoreViewers(Protocol):
+    """Viewers that are served elsewhere."""
+
+    @property
+    def viewers(self) -> int:
+        """How many."""
+
+    def show(self, frame: Frame) -> None:
+        """Show them a frame; never waits."""
 
 
 class Pipeline:
@@ -69,8 +79,8 @@ class Pipeline:
         self.viewed_size = processing.size_of(viewed)
         """Width and height of what viewers see, pixels."""
         self.viewing = Viewing(self.viewed_size[0] * self.viewed_size[1] * CHANNELS)
-        self.broadcast: Broadcast | None = None
-        """Viewers by WebRTC, once there was one."""
+        self.more_viewers: MoreViewers | None = None
+        """Viewers by WebRTC, once a client has spoken it."""
         self._live = LiveStream(state=StreamState.STOPPED)
         self._recorder = _make_recorder(
             spec,
@@ -131,15 +141,16 @@ class Pipeline:
         if self._processing.viewers is not of:
             return
         self.viewing.show(frame)
-        if self.broadcast is not None:
-            self.broadcast.show(frame)
+        if self.more_viewers is not None:
+            self.more_viewers.show(frame)
 
     def results(self) -> StreamResults:
         """The figures so far."""
+        more = 0 if self.more_viewers is None else self.more_viewers.viewers
         figures = msgspec.structs.replace(
             self.statistics.results(),
             state=self._live.state,
-            viewers=self.viewing.count + (self.broadcast.count if self.broadcast else 0),
+            viewers=self.viewing.count + more,
             source=self.source,
             frames_processed=self._processing.frames,
         )
@@ -162,8 +173,6 @@ class Pipeline:
         """End the operations, and let pictures that are being made be finished."""
         await self._processing.close()
         await self.viewing.close()
-        if self.broadcast is not None:
-            await self.broadcast.close()
 
     def close(self) -> bool:
         """Finish the recording; whether that was done in time. Waits up to `CLOSE_TIMEOUT_S`."""

@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import os
 import socket
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from podstream_core.agentapi import Protocol
 from podstream_core.api import (
@@ -27,7 +28,6 @@ from podstream_workloads.agent import (
     WorkloadContext,
     WorkloadResults,
 )
-from podstream_workloads.media.offers import check_offer, check_upload
 from podstream_workloads.stream.frames import Frame, FrameBuffer
 from podstream_workloads.stream.pipeline import Pipeline
 from podstream_workloads.stream.processing.choosing import ProcessingError
@@ -36,11 +36,13 @@ from podstream_workloads.stream.sources.decoding import SourceError
 from podstream_workloads.stream.sources.making import follow_link, make_frames
 from podstream_workloads.stream.sources.rtsp import Link
 from podstream_workloads.stream.viewing import FORMATS
-from podstream_workloads.stream.webrtc.broadcast import Broadcast
-from podstream_workloads.stream.webrtc.publishing import Publishing
-from podstream_workloads.stream.webrtc.seats import Seats
+
+if TYPE_CHECKING:
+    from podstream_workloads.stream.webrtc.desk import Desk
 
 logger = logging.getLogger(__name__)
+
+_DESK: Final = "podstream_workloads.stream.webrtc.desk"
 
 _NEWS_S: Final = 1.0
 """The agent hears of new figures at most this often."""
@@ -58,8 +60,8 @@ class StreamWorkload(Workload):
         self._spec = Stream()
         self._pipeline: Pipeline | None = None
         self._making: asyncio.Task[None] | None = None
-        self._seats: Seats | None = None
-        self._publishing: Publishing | None = None
+        self._desk: Desk | None = None
+        self._loading = asyncio.Lock()
         self._connections: dict[str, asyncio.Task[None]] = {}
         self._news: asyncio.TimerHandle | None = None
         self._told_at = -_NEWS_S
@@ -92,14 +94,8 @@ class StreamWorkload(Workload):
         live = LiveSpec.of(spec).stream
         assert live is not None  # the spec has a stream
         self._pipeline.follow(live)
-        self._seats = Seats(context, changed=lambda: self._tell_soon(context))
         if self._spec.source.type is SourceType.WHIP:
-            pipeline = self._pipeline
-            self._publishing = Publishing(
-                self._spec,
-                seats=self._seats,
-                on_frame=lambda frame: self._take(frame, context, pipeline),
-            )
+            await self._open_desk()
         context.ready()
         if not self._spec.source.is_client:
             self._making = asyncio.create_task(self._make(), name="source")
@@ -131,8 +127,7 @@ class StreamWorkload(Workload):
     @property
     def encoders(self) -> frozenset[Codec]:
         """Codecs in which pictures are encoded for viewers by WebRTC, or were."""
-        broadcast = self._pipeline.broadcast if self._pipeline is not None else None
-        return frozenset() if broadcast is None else broadcast.codecs
+        return frozenset() if self._desk is None else self._desk.codecs
 
     async def connect_stream(self, connection: Connection, *, sock: socket.socket) -> None:
         """Take a publisher's frames, or show them to a viewer, until it leaves."""
@@ -150,23 +145,19 @@ class StreamWorkload(Workload):
 
     async def connect_whep(self, connection: Connection, *, offer_sdp: str) -> str:
         """Answer the offer of a publisher (WHIP) or a viewer (WHEP)."""
+        desk = await self._open_desk()
         if connection.protocol is Protocol.WHEP and connection.role == "viewer":
-            return await self._look(connection, offer_sdp=offer_sdp)
-        if connection.protocol is not Protocol.WHIP or self._publishing is None:
-            raise UnsupportedOffer(
-                "the session takes no video by WebRTC: set spec.stream.source.type to WHIP"
-            )
-        check_upload(offer_sdp)
-        return await self._publishing.connect(connection.id, offer_sdp=offer_sdp)
+            return await desk.look(connection.id, offer_sdp=offer_sdp)
+        return await desk.publish(connection.id, offer_sdp=offer_sdp)
 
     async def move_media(self, *, port: int, address: tuple[str, int]) -> bool:
         """Send a client's media elsewhere."""
-        return self._seats is not None and self._seats.redirect(port, address)
+        return self._desk is not None and self._desk.redirect(port, address)
 
     async def disconnect(self, connection_id: str) -> None:
         """End a connection."""
-        if self._seats is not None:
-            await self._seats.close(connection_id)
+        if self._desk is not None:
+            await self._desk.disconnect(connection_id)
         task = self._connections.pop(connection_id, None)
         if task is not None:
             task.cancel()
@@ -176,8 +167,8 @@ class StreamWorkload(Workload):
         """The figures so far, and the files that are whole."""
         if self._pipeline is None:
             return WorkloadResults(StreamResults())
-        if self._publishing is not None:
-            self._pipeline.source = self._publishing.results()
+        if self._desk is not None and self._desk.source is not None:
+            self._pipeline.source = self._desk.source
         return WorkloadResults(self._pipeline.results(), self._pipeline.artefacts())
 
     async def drain(self) -> None:
@@ -185,8 +176,8 @@ class StreamWorkload(Workload):
         if self._making is not None:
             self._making.cancel()
             await asyncio.wait([self._making])
-        if self._seats is not None:
-            await self._seats.close_all()
+        if self._desk is not None:
+            await self._desk.close()
         for connection_id in list(self._connections):
             await self.disconnect(connection_id)
         if self._news is not None:
@@ -197,16 +188,24 @@ class StreamWorkload(Workload):
         if not await asyncio.to_thread(self._pipeline.close):
             logger.error("the last file of the recording is not finished in time")
 
-    async def _look(self, connection: Connection, *, offer_sdp: str) -> str:
-        pipeline, seats = self._pipeline, self._seats
-        assert pipeline is not None  # a connection comes after `configure`
-        assert seats is not None
-        check_offer(offer_sdp)
-        if pipeline.broadcast is None:
-            pipeline.broadcast = Broadcast(
-                pipeline.viewed_size, fps=self._spec.source.fps, seats=seats
-            )
-        return await pipeline.broadcast.connect(connection.id, offer_sdp=offer_sdp)
+    async def _open_desk(self) -> "Desk":
+        context, pipeline = self._context, self._pipeline
+        assert context is not None  # a connection comes after `configure`
+        assert pipeline is not None
+        async with self._loading:
+            if self._desk is None:
+                # Loads aiortc, which takes as long as all else of a pod's start: in a thread, so
+                # that frames are taken meanwhile, and only where a client speaks WebRTC.
+                module = await asyncio.to_thread(importlib.import_module, _DESK)
+                made: Desk = module.Desk(
+                    self._spec,
+                    context,
+                    viewed_size=pipeline.viewed_size,
+                    on_frame=lambda frame: self._take(frame, context, pipeline),
+                    changed=lambda: self._tell_soon(context),
+                )
+                self._desk = pipeline.more_viewers = made
+            return self._desk
 
     async def _show(self, connection: Connection, sock: socket.socket) -> None:
         context, pipeline = self._context, self._pipeline

@@ -7,13 +7,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from podstream_workloads.media.latest import BoxClosed, LatestBox
 from podstream_workloads.stream.frames import CHANNELS, Frame
-from podstream_workloads.stream.processing.chain import Chain
+
+if TYPE_CHECKING:  # it loads the image service's messages, which other streams need not
+    from podstream_workloads.stream.processing.chain import Chain
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +32,7 @@ class Processor:
 
     def __init__(
         self,
-        chain: Chain,
+        chain: "Chain",
         *,
         size: tuple[int, int],
         on_frame: Callable[[Frame], None],
