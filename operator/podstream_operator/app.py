@@ -85,6 +85,7 @@ class Operator:
         image = SessionImage(
             image=settings.session_image,
             tracking_image=settings.tracking_image or settings.session_image,
+            router_url=settings.site.cluster_url,
             pull_policy=settings.session_image_pull_policy,
             requests=settings.session_requests,
             limits=settings.session_limits,

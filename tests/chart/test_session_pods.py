@@ -14,6 +14,7 @@ from podstream_operator.resources import SessionImage, build_client_pod, build_s
 IMAGE = SessionImage(
     image="docker.io/podstream/session:0.1.0",
     tracking_image="docker.io/podstream/session-tracking:0.1.0",
+    router_url="http://podstream-router.streams.svc:8080",
     pull_policy="IfNotPresent",
     requests={"cpu": "250m", "memory": "256Mi", "ephemeral-storage": "64Mi"},
     limits={"cpu": "2", "memory": "1Gi", "ephemeral-storage": "512Mi"},

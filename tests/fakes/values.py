@@ -19,6 +19,7 @@ SITE = Site("http://127.0.0.1:8080", "http://router.ns.svc:8080", "h:50052", "r:
 IMAGE = SessionImage(
     image="podstream/session:1",
     tracking_image="podstream/session-tracking:1",
+    router_url="http://podstream-router.streams.svc:8080",
     pull_policy="IfNotPresent",
     requests={"cpu": "250m", "memory": "256Mi"},
     limits={"cpu": "2", "memory": "1Gi"},

@@ -15,6 +15,8 @@ class SessionImage:
     image: str
     tracking_image: str
     """For sessions with `spec.tracking`, so that no other one pays for its size."""
+    router_url: str
+    """Base URL of the router for pods, given to those that reach other sessions."""
     pull_policy: str
     requests: ResourceList
     """Default requests: Kubernetes quantities by resource name."""

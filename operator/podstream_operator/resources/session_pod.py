@@ -19,7 +19,7 @@ from podstream_operator.resources.quantities import merge_resources
 from podstream_operator.resources.recording_volume import recording_volume
 from podstream_operator.resources.shape import pod_shape
 from podstream_operator.resources.source_volume import source_volume
-from podstream_operator.resources.tracking_volumes import tracking_volumes
+from podstream_operator.resources.tracking_volumes import dials_label, tracking_volumes
 
 SCRATCH_SIZE: Final = "256Mi"
 """Upper bound of /tmp: artefacts of a session (tables, plots, recordings without a volume)."""
@@ -43,6 +43,7 @@ def build_session_pod(
             **child_labels(session, role=names.ROLE_SESSION),
             **pool_label(session),
             **pulls_label(session.spec),
+            **dials_label(session.spec),
             names.LABEL_SHAPE: pod_shape(session.spec, image=image),
         },
         "annotations": {
@@ -64,6 +65,7 @@ def build_warm_pod(pool: StreamPool, *, image: SessionImage) -> dict[str, Any]:
             **user_entries(template.pod.labels),
             **child_labels(pool, role=names.ROLE_SESSION),
             **pulls_label(template),
+            **dials_label(template),
             names.LABEL_SHAPE: pod_shape(template, image=image),
         },
         "ownerReferences": [owner_reference(pool)],
@@ -145,6 +147,7 @@ def _container(
             {"name": names.ENV_WORKLOADS, "value": ",".join(spec.workloads)},
             {"name": "PODSTREAM_LOG_LEVEL", "value": image.log_level},
             {"name": "PODSTREAM_LOG_FORMAT", "value": image.log_format},
+            *_router(spec, image=image),
         ],
         "ports": [
             {"name": "control", "containerPort": ports.AGENT_CONTROL_PORT, "protocol": "TCP"},
@@ -176,6 +179,11 @@ def _container(
         "terminationMessagePolicy": "File",
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *mounts],
     }
+
+
+def _router(spec: CommonSpec, *, image: SessionImage) -> list[dict[str, Any]]:
+    """Where a pod that reaches another session finds the router."""
+    return [{"name": names.ENV_ROUTER_URL, "value": image.router_url}] if dials_label(spec) else []
 
 
 def _tolerations(wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:

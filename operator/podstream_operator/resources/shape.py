@@ -10,7 +10,7 @@ from podstream_operator.resources.image import SessionImage
 from podstream_operator.resources.pulls import pulls_label
 from podstream_operator.resources.recording_volume import recording_volume
 from podstream_operator.resources.source_volume import source_volume
-from podstream_operator.resources.tracking_volumes import tracking_volumes
+from podstream_operator.resources.tracking_volumes import dials_label, tracking_volumes
 
 _HASH_CHARS: Final = 16
 
@@ -36,5 +36,7 @@ def pod_shape(spec: CommonSpec, *, image: SessionImage) -> str:
     pulls = pulls_label(spec)
     if pulls:
         fixed["pulls"] = pulls
+    if dials_label(spec):
+        fixed["router"] = image.router_url
     text = json.dumps(fixed, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:_HASH_CHARS]

@@ -140,6 +140,8 @@ class CommonSpec(ApiValue, frozen=True, kw_only=True):
         """Whether nothing goes on until a client connects."""
         if self.stream is not None and not self.stream.source.is_client:
             return False
+        if self.tracking is not None and not self.tracking.needs_client:
+            return False
         return self.image_ops is None or self.image_ops.batch is None
 
 

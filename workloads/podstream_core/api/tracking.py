@@ -1,6 +1,7 @@
 """The tracking workload: what follows persons from camera to camera."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Final
 
 from msgspec import Meta
@@ -9,6 +10,8 @@ from podstream_core.api.base import ApiValue
 
 SHOWN_TIMELINES: Final = 10
 """Objects whose timelines stand in status; all of them are behind `/timelines`."""
+
+_BELOW: Final = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$"
 
 
 class PublicKeyRef(ApiValue, frozen=True, kw_only=True):
@@ -40,16 +43,7 @@ class TimelineVolume(ApiValue, frozen=True, kw_only=True):
 
     claim_name: str
     """PersistentVolumeClaim of the session's namespace."""
-    path: (
-        Annotated[
-            str,
-            Meta(
-                max_length=512,
-                pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$",
-            ),
-        ]
-        | None
-    ) = None
+    path: Annotated[str, Meta(max_length=512, pattern=_BELOW)] | None = None
     """Folder below its root; `None`: the root."""
 
 
@@ -75,10 +69,116 @@ class TrackingOrchestrator(ApiValue, frozen=True, kw_only=True):
     timelines: OrchestratorTimelines = OrchestratorTimelines()
 
 
+class SessionReference(ApiValue, frozen=True, kw_only=True):
+    """Another session of the namespace, whose pod this one's reaches through the router."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=253)]
+
+
+class DetectorMethod(StrEnum):
+    """How people are found in a picture."""
+
+    MOTION = "Motion"
+    """What moves before a still camera."""
+    HOG = "Hog"
+    """OpenCV's histogram of oriented gradients for people."""
+    HAAR = "Haar"
+    """OpenCV's cascades for bodies."""
+    ONNX = "Onnx"
+    """A network in YOLOv8's layout, from a volume."""
+
+
+class ModelFile(ApiValue, frozen=True, kw_only=True):
+    """A file on a volume of the session's namespace."""
+
+    claim_name: str
+    path: Annotated[str, Meta(min_length=1, max_length=512, pattern=_BELOW)]
+    """Below the volume's root."""
+
+
+class TrackingDetector(ApiValue, frozen=True, kw_only=True):
+    """`detector` of a camera or an edge."""
+
+    method: DetectorMethod = DetectorMethod.MOTION
+    confidence: Annotated[float, Meta(ge=0.01, le=1)] = 0.5
+    """Least score that counts."""
+    model: ModelFile | None = None
+    """Of Onnx."""
+
+
+class CameraSourceType(StrEnum):
+    """Where a camera's pictures come from."""
+
+    FILE = "File"
+    SYNTHETIC = "Synthetic"
+    """A drawn scene with two people, without an end."""
+
+
+class CameraFile(ModelFile, frozen=True, kw_only=True):
+    """`spec.tracking.camera.source.file`."""
+
+    loop: bool = False
+
+
+class CameraSource(ApiValue, frozen=True, kw_only=True):
+    """`spec.tracking.camera.source`."""
+
+    type: CameraSourceType = CameraSourceType.SYNTHETIC
+    file: CameraFile | None = None
+    """Of File."""
+
+
+class TrackingCamera(ApiValue, frozen=True, kw_only=True):
+    """`spec.tracking.camera`: a processor that dials its site."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=64)]
+    """By which the site's clients name it."""
+    site_ref: SessionReference
+    source: CameraSource = CameraSource()
+    detector: TrackingDetector = TrackingDetector()
+    fps: Annotated[int, Meta(ge=1, le=60)] = 10
+    """Pictures a second that are looked at, at most."""
+
+
+class TrackingEdge(ApiValue, frozen=True, kw_only=True):
+    """`spec.tracking.edge`: Socket.IO cameras and alarms dial in; a cloud says who is known."""
+
+    cloud_ref: SessionReference
+    max_connections: Annotated[int, Meta(ge=1, le=256)] = 16
+    detector: TrackingDetector = TrackingDetector()
+    upload_page: bool = False
+
+
+class TrackingRecognition(ApiValue, frozen=True, kw_only=True):
+    """`spec.tracking.recognition`: says whether a face is known."""
+
+    gallery: ModelFile
+    """Made by `podstream-faces train`."""
+    threshold: Annotated[float, Meta(ge=-1, le=1)] | None = None
+    """Instead of the gallery's own."""
+    upload_page: bool = False
+
+
 class Tracking(ApiValue, frozen=True, kw_only=True):
     """`spec.tracking`: one of its members is set."""
 
     orchestrator: TrackingOrchestrator | None = None
+    camera: TrackingCamera | None = None
+    edge: TrackingEdge | None = None
+    recognition: TrackingRecognition | None = None
+
+    @property
+    def dials(self) -> SessionReference | None:
+        """The session that this one's pod reaches."""
+        if self.camera is not None:
+            return self.camera.site_ref
+        return None if self.edge is None else self.edge.cloud_ref
+
+    @property
+    def needs_client(self) -> bool:
+        """Whether nothing goes on until somebody connects."""
+        # A camera fetches its pictures, and recognition only answers.
+        return self.camera is None and self.recognition is None
 
 
 class ObjectTimeline(ApiValue, frozen=True, kw_only=True):
@@ -117,7 +217,70 @@ class OrchestratorResults(ApiValue, frozen=True, kw_only=True):
     """The first ten, by id."""
 
 
+class CameraResults(ApiValue, frozen=True, kw_only=True):
+    """`status.results.tracking.camera`."""
+
+    connected: bool = False
+    """To its site."""
+    connections: int = 0
+    frames: int = 0
+    """That were worked on."""
+    dropped: int = 0
+    """That newer ones replaced before."""
+    tracks: int = 0
+    """Persons followed, each anew when it returns."""
+    present: int = 0
+    """In the newest frame."""
+    sent: int = 0
+    """Messages of boxes."""
+    message: str | None = None
+    """Why there are no pictures, or no connection."""
+
+
+class EdgeResults(ApiValue, frozen=True, kw_only=True):
+    """`status.results.tracking.edge`; numbers of frames unless said otherwise."""
+
+    connections: int = 0
+    """Sockets now."""
+    frames: int = 0
+    processed: int = 0
+    dropped: int = 0
+    refused: int = 0
+    with_persons: int = 0
+    requests: int = 0
+    """Pictures for which the cloud was asked."""
+    known: int = 0
+    unknown: int = 0
+    undetermined: int = 0
+    intruders: int = 0
+    """Alarms sent."""
+    last_alarm: datetime | None = None
+    message: str | None = None
+    """Why the last undetermined picture was one."""
+    edge_ms: float | None = None
+    """Medians of the last 500."""
+    cloud_ms: float | None = None
+    round_ms: float | None = None
+
+
+class RecognitionResults(ApiValue, frozen=True, kw_only=True):
+    """`status.results.tracking.recognition`."""
+
+    requests: int = 0
+    known: int = 0
+    unknown: int = 0
+    undetermined: int = 0
+    refused: int = 0
+    message: str | None = None
+    """Why the last undetermined picture was one."""
+    recognise_ms: float | None = None
+    """Median of the last 500."""
+
+
 class TrackingResults(ApiValue, frozen=True, kw_only=True):
     """`status.results.tracking`: the block of the member that the spec has."""
 
     orchestrator: OrchestratorResults | None = None
+    camera: CameraResults | None = None
+    edge: EdgeResults | None = None
+    recognition: RecognitionResults | None = None

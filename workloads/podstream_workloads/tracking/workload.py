@@ -28,8 +28,7 @@ from podstream_workloads.agent import (
     WorkloadContext,
     WorkloadResults,
 )
-from podstream_workloads.tracking.member import Member
-from podstream_workloads.tracking.site_member import SiteMember
+from podstream_workloads.tracking.members.member import Member
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +42,9 @@ class TrackingWorkload(Workload):
     """Serves what `spec.tracking` names."""
 
     name: ClassVar[str] = "tracking"
-    roles: ClassVar[Mapping[str, int]] = MappingProxyType({"camera": 1, "client": 1, "caller": 1})
+    roles: ClassVar[Mapping[str, int]] = MappingProxyType(
+        {"camera": 1, "client": 1, "device": 1, "caller": 1}
+    )
     observers: ClassVar[frozenset[str]] = frozenset({"caller"})
 
     def __init__(self) -> None:
@@ -58,8 +59,15 @@ class TrackingWorkload(Workload):
         if spec.tracking is None:
             raise SpecRejected("spec.tracking is not set")
         self._member = _member(spec.tracking, volumes=context.volumes_dir)
+        app = await self._member.open(context)
+        if app is not None:
+            await self._serve(app, context)
+        self._looking = asyncio.create_task(self._look(self._member, context), name="figures")
+        context.ready()
+
+    async def _serve(self, app: web.Application, context: WorkloadContext) -> None:
         self._runner = web.AppRunner(
-            await self._member.open(), access_log=None, handle_signals=False, shutdown_timeout=0.5
+            app, access_log=None, handle_signals=False, shutdown_timeout=0.5
         )
         await self._runner.setup()
         # Paths of unix sockets are short (108 bytes), folders of sessions may be deep.
@@ -67,13 +75,11 @@ class TrackingWorkload(Workload):
         path = self._folder / "http"
         await web.UnixSite(self._runner, path).start()
         self._joints = Joints(path, context=context)
-        self._looking = asyncio.create_task(self._look(self._member, context), name="figures")
-        context.ready()
 
     @property
     def is_finite(self) -> bool:
-        """Never: it lasts until the last processor or client has left."""
-        return False
+        """Where a video ends; otherwise it lasts until the last client has left."""
+        return self._member is not None and self._member.is_finite
 
     @property
     def capacities(self) -> Mapping[str, int]:
@@ -131,11 +137,25 @@ class TrackingWorkload(Workload):
 
 
 def _member(spec: Tracking, *, volumes: Path) -> Member:
-    """What the pod is.
+    """What the pod is; only its own libraries are loaded.
 
     Raises:
         SpecRejected: the spec names nothing, or what cannot be.
     """
     if spec.orchestrator is not None:
+        from podstream_workloads.tracking.members.site import SiteMember  # noqa: PLC0415
+
         return SiteMember(spec.orchestrator, volumes=volumes)
-    raise SpecRejected("spec.tracking names nothing: set spec.tracking.orchestrator")
+    if spec.camera is not None:
+        from podstream_workloads.tracking.members.camera import CameraMember  # noqa: PLC0415
+
+        return CameraMember(spec.camera)
+    if spec.edge is not None:
+        from podstream_workloads.tracking.members.intruder import EdgeMember  # noqa: PLC0415
+
+        return EdgeMember(spec.edge)
+    if spec.recognition is not None:
+        from podstream_workloads.tracking.members.intruder import CloudMember  # noqa: PLC0415
+
+        return CloudMember(spec.recognition, volumes=volumes)
+    raise SpecRejected("spec.tracking names nothing: set one of its members")

@@ -13,14 +13,14 @@ from podstream_core.api import (
     TrackingOrchestrator,
     TrackingResults,
 )
-from podstream_workloads.agent import SpecRejected
+from podstream_workloads.agent import SpecRejected, WorkloadContext
+from podstream_workloads.tracking.members.settings import orchestrator_settings, timelines_path
 from podstream_workloads.tracking.orchestrator import (
     Orchestrator,
     OrchestratorFigures,
     SqliteTimelines,
     StoreError,
 )
-from podstream_workloads.tracking.settings import orchestrator_settings, timelines_path
 
 CALLERS: Final = 64
 """HTTP connections at a time that are no WebSockets: /timelines and /objectIds."""
@@ -55,7 +55,7 @@ class SiteMember:
             "caller": CALLERS,
         }
 
-    async def open(self) -> web.Application:
+    async def open(self, context: WorkloadContext) -> web.Application:
         """See `Member`."""
         try:
             await self._orchestrator.open()
@@ -66,6 +66,11 @@ class SiteMember:
     def results(self) -> TrackingResults:
         """See `Member`."""
         return TrackingResults(orchestrator=_results(self._orchestrator.results()))
+
+    @property
+    def is_finite(self) -> bool:
+        """See `Member`."""
+        return False
 
     @property
     def has_worked(self) -> bool:

@@ -6,17 +6,18 @@ from typing import Protocol
 from aiohttp import web
 
 from podstream_core.api import TrackingResults
+from podstream_workloads.agent import WorkloadContext
 
 
 class Member(Protocol):
-    """A web application with figures."""
+    """Work with figures, mostly a web application."""
 
     @property
     def capacities(self) -> Mapping[str, int]:
         """Connections at a time, by role."""
 
-    async def open(self) -> web.Application:
-        """Begin; the application is served from then on.
+    async def open(self, context: WorkloadContext) -> web.Application | None:
+        """Begin; the application is served from then on. `None`: nobody connects here.
 
         Raises:
             SpecRejected: it cannot be as the spec says.
@@ -24,6 +25,10 @@ class Member(Protocol):
 
     def results(self) -> TrackingResults:
         """Figures of this moment; cheap."""
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the work ends by itself; then `context.done` is called."""
 
     @property
     def has_worked(self) -> bool:
