@@ -152,7 +152,7 @@ async def _lose_pod(made: Session, peer: Peer) -> None:
     await asyncio.to_thread(
         kube.kubectl, "delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force"
     )
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(2 * PATIENCE_S):  # the router takes 20 s of silence for its end
         while not peer.socket.closed:
             await peer.socket.receive()
 

@@ -21,6 +21,8 @@ from podstream_router.routes import PodRoute
 
 STREAM_BUFFER_BYTES: Final = 64 * 1024
 PREAMBLE_TIMEOUT_S: Final = 15.0
+SILENCE_S: Final = 20
+"""After which a pod that does not even acknowledge probes is taken for lost."""
 _MAX_REPLY_LINE: Final = 8 * 1024
 _STATUS: Final = {"Busy": 409, "NotReady": 425, "SessionEnded": 410}
 """The HTTP status that says the same."""
@@ -101,7 +103,7 @@ async def _dial_raw(pod: PodRoute, port: int) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setblocking(False)
     try:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _watch_over(sock)
         async with asyncio.timeout(DIAL_TIMEOUT_S):
             await asyncio.get_running_loop().sock_connect(sock, (pod.ip, port))
     except (OSError, TimeoutError) as error:
@@ -111,6 +113,18 @@ async def _dial_raw(pod: PodRoute, port: int) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def _watch_over(sock: socket.socket) -> None:
+    """Pass small messages on at once, and notice a pod that went without a word."""
+    for name, value in (
+        (socket.TCP_NODELAY, 1),
+        (socket.TCP_KEEPIDLE, SILENCE_S // 2),
+        (socket.TCP_KEEPINTVL, SILENCE_S // 4),
+        (socket.TCP_KEEPCNT, 2),
+    ):
+        sock.setsockopt(socket.IPPROTO_TCP, name, value)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
 async def _preamble_raw(sock: socket.socket, token: str) -> tuple[str, bytes]:
