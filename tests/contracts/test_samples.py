@@ -46,7 +46,11 @@ def test_there_is_a_sample_per_use() -> None:
         "stream",
         "stream-recording",
         "stream-synthetic",
+        "intruder",
+        "intruder-cloud",
         "tracking",
+        "tracking-camera",
+        "tracking-site",
         "pool-signalling",
         "pool-session",
     }

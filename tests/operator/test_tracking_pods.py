@@ -54,3 +54,53 @@ def test_a_key_may_be_in_a_config_map() -> None:
 def test_settings_of_a_site_do_not_change_its_pod() -> None:
     few, many = site(maxCameras=1), site(maxCameras=200, compat=True)
     assert pod_shape(few.spec, image=IMAGE) == pod_shape(many.spec, image=IMAGE)
+
+
+def reaching(**tracking: Any) -> StreamSession:
+    return make_session(circle=None, tracking=tracking)
+
+
+CAMERA = {
+    "id": "gate",
+    "siteRef": {"name": "yard"},
+    "source": {"type": "File", "file": {"claimName": "films", "path": "a.mp4"}},
+    "detector": {"method": "Onnx", "model": {"claimName": "models", "path": "m.onnx"}},
+}
+
+
+def test_a_pod_that_reaches_another_session_gets_that_one_s_token_and_the_way() -> None:
+    for session, peer in (
+        (reaching(camera=CAMERA), "yard"),
+        (reaching(edge={"cloudRef": {"name": "cloud"}}), "cloud"),
+    ):
+        body = build_session_pod(session, image=IMAGE, restarts=0)
+        assert body["metadata"]["labels"]["podstream.dev/dials"] == "router"
+        (secret,) = [item for item in body["spec"]["volumes"] if item["name"] == "peer"]
+        assert secret["secret"]["secretName"] == f"{peer}-access"
+        (container,) = body["spec"]["containers"]
+        assert {
+            "name": "PODSTREAM_ROUTER_URL",
+            "value": "http://podstream-router.streams.svc:8080",
+        } in container["env"]
+
+
+def test_files_are_mounted_read_only() -> None:
+    mounts = pod(reaching(camera=CAMERA))["containers"][0]["volumeMounts"]
+    assert {
+        "name": "source",
+        "mountPath": "/podstream/tracking/source",
+        "readOnly": True,
+    } in mounts
+    assert {"name": "model", "mountPath": "/podstream/tracking/model", "readOnly": True} in mounts
+    cloud = reaching(recognition={"gallery": {"claimName": "faces", "path": "known.npz"}})
+    body = build_session_pod(cloud, image=IMAGE, restarts=0)
+    assert "podstream.dev/dials" not in body["metadata"]["labels"]
+    (gallery,) = body["spec"]["volumes"][1:]
+    assert gallery["persistentVolumeClaim"] == {"claimName": "faces", "readOnly": True}
+
+
+def test_who_answers_only_and_who_fetches_waits_for_no_client() -> None:
+    cloud = reaching(recognition={"gallery": {"claimName": "faces", "path": "known.npz"}})
+    assert not cloud.spec.needs_client
+    assert not reaching(camera=CAMERA).spec.needs_client
+    assert site().spec.needs_client
