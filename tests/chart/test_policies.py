@@ -97,6 +97,17 @@ def test_client_pods_reach_the_router_and_dns_only() -> None:
     assert dns["ports"] == [{"port": 53, "protocol": "UDP"}, tcp(53)]
 
 
+def test_pods_that_reach_another_session_reach_the_router_s_first_port_and_dns_only() -> None:
+    spec = policy("podstream-dials")
+    assert spec["podSelector"] == {
+        "matchLabels": {"podstream.dev/role": "session", "podstream.dev/dials": "router"}
+    }
+    assert spec["policyTypes"] == ["Egress"]
+    router, dns = spec["egress"]
+    assert router == {"to": [peer("router")], "ports": [tcp(8080)]}
+    assert dns["ports"] == [{"port": 53, "protocol": "UDP"}, tcp(53)]
+
+
 def inside(port: int) -> int:
     """The port in the router's container: unprivileged."""
     return port if port >= 1024 else port + 10_000
@@ -156,9 +167,11 @@ def test_every_served_namespace_is_closed() -> None:
     assert places == {
         ("default", "podstream-session"),
         ("default", "podstream-client"),
+        ("default", "podstream-dials"),
         ("default", "podstream-sources"),
         ("team-a", "podstream-session"),
         ("team-a", "podstream-client"),
+        ("team-a", "podstream-dials"),
         ("team-a", "podstream-sources"),
         ("streams", "podstream-operator"),
         ("streams", "podstream-router"),

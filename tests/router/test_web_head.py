@@ -75,7 +75,7 @@ def test_any_bytes_are_a_head_or_a_refusal(data: bytes) -> None:
         ("/client", True, "client"),
         ("/processor", True, "camera"),
         ("/socket.io/", True, "device"),
-        ("/socket.io/", False, "caller"),
+        ("/socket.io/", False, "device"),
         ("/client", False, "caller"),
         ("/timelines", False, "caller"),
         ("/detect_intruder", False, "caller"),

@@ -130,7 +130,7 @@ async def test_an_edge_takes_devices_and_knows_its_cloud(
         router(web.Application(), "cloud", monkeypatch, tmp_path),
         running(tmp_path, EDGE) as edge,
     ):
-        assert edge.capacities == {"device": 4, "caller": 24}
+        assert edge.capacities == {"device": 8, "caller": 16}
         status, text = await ask(edge, "/socket.io/?EIO=4&transport=polling")
         assert status == 200
         assert '"upgrades":["websocket"]' in text

@@ -1,8 +1,8 @@
 """Which slot of a tracking session does a request take?
 
-A WebSocket stays, so it takes the place of a camera, a client or a device. What only asks and goes,
-Socket.IO's polling before its upgrade included, is a caller: such slots are free again at once, and
-the session does not live by them.
+A WebSocket stays, so it takes the place of a camera or a client. What only asks and goes is a caller:
+such slots are free again at once, and the session does not live by them. Socket.IO begins by polling,
+and stock clients upgrade the very connection that they have polled on: all of it is a device's.
 """
 
 from typing import Final
@@ -11,8 +11,8 @@ CALLER: Final = "caller"
 _SOCKETS: Final = {
     "/client": "client",
     "/processor": "camera",
-    "/socket.io": "device",
 }
+_SOCKET_IO: Final = "/socket.io"
 
 
 def role_of(path: str, *, is_upgrade: bool) -> str:
@@ -22,4 +22,7 @@ def role_of(path: str, *, is_upgrade: bool) -> str:
         path: as it stands in the request, without its query.
         is_upgrade: whether the request asks for a WebSocket.
     """
-    return _SOCKETS.get(path.rstrip("/"), CALLER) if is_upgrade else CALLER
+    place = path.rstrip("/")
+    if place == _SOCKET_IO:
+        return "device"
+    return _SOCKETS.get(place, CALLER) if is_upgrade else CALLER

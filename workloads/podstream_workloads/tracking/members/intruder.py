@@ -30,8 +30,8 @@ from podstream_workloads.tracking.intruder.recognisers.local.recogniser import L
 from podstream_workloads.tracking.members.looking import detector_settings
 from podstream_workloads.tracking.members.peer import PeerSession
 
-_CALLERS_BESIDE: Final = 16
-"""HTTP connections at a time, beside those by which each device begins."""
+_CALLERS: Final = 16
+"""HTTP connections at a time, for the upload page and health."""
 _CLOUD_CALLERS: Final = 64
 _SHOWN_CHARS: Final = 300
 
@@ -45,9 +45,10 @@ class EdgeMember:
 
     @property
     def capacities(self) -> Mapping[str, int]:
-        """See `Member`; a device begins by polling, and keeps that connection for a while."""
-        most = self._spec.max_connections
-        return {"device": most, "caller": 2 * most + _CALLERS_BESIDE}
+        """See `Member`. Some devices keep the connection that they polled on beside their WebSocket;
+        how many there are is bounded by the edge itself.
+        """
+        return {"device": 2 * self._spec.max_connections, "caller": _CALLERS}
 
     async def open(self, context: WorkloadContext) -> web.Application:
         """See `Member`."""
