@@ -1,8 +1,9 @@
 """Which slot of a tracking session does a request take?
 
-A WebSocket stays, so it takes the place of a camera or a client. What only asks and goes is a caller:
-such slots are free again at once, and the session does not live by them. Socket.IO begins by polling,
-and stock clients upgrade the very connection that they have polled on: all of it is a device's.
+A WebSocket stays, so it takes the place of a camera or a client. What only asks and goes is a
+caller: such slots are free again at once, and the session does not live by them. Socket.IO begins
+by polling, and stock clients upgrade the very connection that they have polled on: all of it is a
+device's.
 """
 
 from typing import Final

@@ -45,9 +45,8 @@ class EdgeMember:
 
     @property
     def capacities(self) -> Mapping[str, int]:
-        """See `Member`. Some devices keep the connection that they polled on beside their WebSocket;
-        how many there are is bounded by the edge itself.
-        """
+        """See `Member`; the edge itself bounds how many devices there are."""
+        # Some keep the connection that they polled on beside their WebSocket.
         return {"device": 2 * self._spec.max_connections, "caller": _CALLERS}
 
     async def open(self, context: WorkloadContext) -> web.Application:
