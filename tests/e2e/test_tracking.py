@@ -123,6 +123,7 @@ async def test_a_site_with_a_token_is_reached_by_its_path() -> None:
             await gate.hears(**START, objectId=1)
 
 
+@pytest.mark.long
 async def test_ids_go_on_in_the_pod_that_replaces_a_lost_one(tmp_path: Path) -> None:
     folder = tmp_path / "timelines"
     with claim(folder) as volume:

@@ -53,6 +53,7 @@ async def test_a_camera_is_a_session_whose_pod_dials_its_site() -> None:
             assert camera.pods()[0]["metadata"]["uid"] != site.pods()[0]["metadata"]["uid"]
 
 
+@pytest.mark.long
 async def test_strangers_raise_the_alarm_and_known_faces_and_empty_rooms_do_not(
     tmp_path: Path,
 ) -> None:
