@@ -244,17 +244,37 @@ async def test_a_flood_loses_its_own_oldest_frames_and_nobody_elses() -> None:
         assert (figures.frames, figures.processed, figures.dropped) == (203, 35, 168)
 
 
-async def test_a_socket_over_its_rate_is_slowed_down() -> None:
+@pytest.mark.parametrize("data", [b"x", "text"], ids=["frames", "malformed"])
+async def test_a_socket_over_its_rate_is_slowed_down(data: bytes | str) -> None:
     settings = IntruderEdgeSettings(camera_frames_per_s=20, camera_burst=5)
     async with edge_of(NOWHERE, settings=settings) as (edge, url), device(url) as flood:
         begun = time.monotonic()
         for number in range(25):
-            await flood.send(f"f{number}.jpg", b"x")
-        await eventually(
-            lambda: edge.results().frames + edge.results().refused_by_reason.get("rate", 0) == 25
-        )
+            await flood.send(f"f{number}.jpg", data)
+        await eventually(lambda: edge.results().frames + edge.results().refused == 25)
         assert time.monotonic() - begun > 0.5  # 20 over the burst, of which each costs a pause
-        assert edge.results().refused_by_reason["rate"] > 0
+        reason = "rate" if isinstance(data, bytes) else "malformed"
+        assert edge.results().refused_by_reason[reason] > 0
+
+
+async def test_a_socket_that_does_not_hang_up_is_cut() -> None:
+    """The server has ended it; the peer neither reads nor closes."""
+    async with edge_of(NOWHERE) as (edge, url):
+        host, port = url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: edge\r\n"
+            b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        writer.write(b"\x81\x82\0\0\0\0" + b"40")  # a masked text frame: CONNECT
+        await eventually(lambda: edge.results().connections == 1)
+        writer.write(b"\x81\x82\0\0\0\0" + b"41")  # DISCONNECT, and then nothing
+        await eventually(lambda: edge.results().connections == 0)
+        async with asyncio.timeout(60):
+            while await reader.read(65536):
+                pass
+        writer.close()
 
 
 async def test_waiting_bytes_are_bounded_over_all_cameras() -> None:

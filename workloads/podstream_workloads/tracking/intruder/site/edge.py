@@ -161,6 +161,7 @@ class IntruderEdge:
         self._buckets[sid] = TokenBucket(
             self._settings.camera_frames_per_s, burst=self._settings.camera_burst
         )
+        self._route.note(self._sio.manager.eio_sid_from_sid(sid, "/"), environ["aiohttp.request"])
         self._tally.connections = len(self._buckets)
         self._tally.connections_ever += 1
         logger.info("Socket %s connected, %d are there", sid, len(self._buckets))
@@ -174,6 +175,7 @@ class IntruderEdge:
         logger.info("Socket %s is gone: %s", sid, reason)
 
     async def _on_frame(self, sid: str, *given: Any) -> None:
+        in_time = await self._paced(sid)
         message = given[0] if len(given) == 1 else None
         if not isinstance(message, dict):
             return await self._refuse(sid, "", "malformed", "frame_event takes one object")
@@ -185,7 +187,7 @@ class IntruderEdge:
                 "malformed",
                 "frame_event takes frame_name (text) and data (bytes)",
             )
-        if not await self._paced(sid):
+        if not in_time:
             return await self._refuse(sid, name, "rate", "too many frames a second")
         limit = self._settings.limits.max_bytes
         if len(data) > limit:

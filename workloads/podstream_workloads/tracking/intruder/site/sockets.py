@@ -70,6 +70,11 @@ class EngineRoute:
         app.router.add_route("*", "/socket.io/", self._serve)
         app.on_shutdown.append(self._hang_up)
 
+    def note(self, sid: str, request: web.Request) -> None:
+        """Know the transport of a socket that began as a WebSocket; call it at its `connect`."""
+        if "upgrade" in request.headers.get("Connection", "").lower() and request.transport:
+            self._transports[sid] = request.transport
+
     def cut(self, sid: str) -> None:
         """See to it that this socket's transport is gone soon; call it at its `disconnect`."""
         socket = self._sio.eio.sockets.get(sid)
