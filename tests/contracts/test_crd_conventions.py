@@ -267,3 +267,20 @@ def test_words_that_yaml_1_1_takes_for_booleans_are_quoted(kind: str) -> None:
         and text.value.lower() in ("y", "n", "yes", "no", "on", "off")
     ]
     assert plain == []
+
+
+@every_kind
+def test_rules_can_be_evaluated_on_an_empty_default(kind: str) -> None:
+    """The API server checks `default: {}` before the defaults of its members are filled in.
+
+    A rule that takes a member for granted then fails, and with it the whole CRD.
+    """
+    assumed = [
+        f"{path}: {member} in {rule['rule']}"
+        for path, item in walk(schema_of(kind), path="")
+        if item.get("default") == {}
+        for rule in item.get("x-kubernetes-validations", [])
+        for member in set(re.findall(r"\bself\.(\w+)", rule["rule"]))
+        if f"has(self.{member})" not in rule["rule"]
+    ]
+    assert assumed == []
