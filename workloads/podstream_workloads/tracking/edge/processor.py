@@ -47,6 +47,7 @@ class ProcessorFigures:
     dropped: int
     """Messages of boxes that waited too long."""
     received: int
+    """Messages of the site that have been dealt with."""
     ignored: int
     """Messages of the site without effect."""
     objects: tuple[int, ...]
@@ -209,12 +210,12 @@ class Processor:
         async for message in socket:
             if message.type is not aiohttp.WSMsgType.TEXT:
                 continue
-            self._received += 1
             try:
                 await self._obey(wire.read(message.data))
             except wire.MessageIgnored as ignored:
                 self._ignored += 1
                 logger.warning("message of the site ignored", extra={"why": str(ignored)})
+            self._received += 1  # once it has been dealt with
 
     async def _obey(self, command: wire.Command) -> None:
         match command:
