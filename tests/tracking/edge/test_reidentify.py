@@ -3,7 +3,7 @@ import pytest
 
 from podstream_workloads.tracking.edge.analysis import TrackedBox
 from podstream_workloads.tracking.edge.descriptor import Descriptor, Vector
-from podstream_workloads.tracking.edge.reidentify import Targets, rank_1
+from podstream_workloads.tracking.edge.reidentify import Targets
 from podstream_workloads.tracking.edge.settings import ReidentifySettings
 from podstream_workloads.tracking.edge.tracker.tracks import State
 
@@ -212,10 +212,3 @@ def test_maps_of_another_kind_are_never_compared() -> None:
     targets.feature_map(7, Descriptor(vector(0.0), alg="", version=0), now_s=0.0)
 
     assert targets.observe([box(1, 0.0)], now_s=3.0).objects == {}
-
-
-def test_rank_1_counts_those_whose_nearest_is_their_own() -> None:
-    known = [look(0.0), look(1.0), look(2.0)]
-
-    assert rank_1([look(0.1), look(1.1), look(1.9)], known) == 1.0
-    assert rank_1([look(0.1), look(1.9), look(1.9)], known) == pytest.approx(2 / 3)

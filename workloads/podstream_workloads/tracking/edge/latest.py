@@ -75,8 +75,3 @@ class LatestFrame:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-
-    @property
-    def closed(self) -> bool:
-        """Whether nothing can be put in any more."""
-        return self._closed

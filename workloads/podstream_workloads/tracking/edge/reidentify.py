@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from podstream_workloads.tracking.edge.analysis import TrackedBox
 from podstream_workloads.tracking.edge.descriptor import Descriptor
 from podstream_workloads.tracking.edge.settings import ReidentifySettings
@@ -229,9 +227,3 @@ class Targets:
         if known is None or look is None or not known.is_comparable(look):
             return math.inf
         return max(0.0, known.distance(look))
-
-
-def rank_1(queries: Sequence[Descriptor], known: Sequence[Descriptor]) -> float:
-    """Part of queries whose nearest is the one at their own place; 0 to 1."""
-    table = np.array([[one.distance(other) for other in known] for one in queries])
-    return float(np.mean(table.argmin(axis=1) == np.arange(len(queries))))
