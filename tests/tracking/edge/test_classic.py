@@ -9,10 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
+from podstream_dev.shell import ROOT
 from podstream_workloads.tracking.edge.detectors.classic import FACES, Haar, Hog
 from podstream_workloads.tracking.edge.detectors.make import make_detector
 from podstream_workloads.tracking.edge.errors import DetectorUnavailable
 from podstream_workloads.tracking.edge.settings import DetectorSettings, Method
+from tracking.oracles import ask
 
 
 class Answering:
@@ -83,3 +85,18 @@ def test_they_are_made_where_the_installed_opencv_has_them(method: Method, part:
         return
     with pytest.raises(DetectorUnavailable, match=part):
         make_detector(settings)
+
+
+@pytest.mark.long
+def test_both_run_on_opencv_4() -> None:
+    answer = ask(
+        "tracking-opencv4",
+        Path(__file__).parent / "classic_peer.py",
+        {},
+        path=(ROOT / "workloads",),
+    )
+
+    assert answer == {
+        "hog": ["opencv-4.14.0", True, True],
+        "haar": ["opencv-4.14.0", True, True],
+    }
