@@ -286,8 +286,21 @@ async def test_maps_of_the_outbox_are_never_dropped_and_go_first() -> None:
         outbox.put_feature_map(number % 2, f"map {number}")
     outbox.forget(0)
 
-    assert [await outbox.get() for _ in range(len(outbox))] == ["map 3", "boxes 2", "boxes 3"]
+    taken = [await outbox.get() for _ in range(len(outbox))]
+    assert taken == [(1, "map 3"), (None, "boxes 2"), (None, "boxes 3")]
     assert outbox.dropped == 2
+
+
+async def test_what_could_not_be_sent_goes_first_and_a_newer_map_instead_of_it() -> None:
+    outbox = Outbox(most_boxes=1)
+    outbox.put_feature_map(1, "newer")
+    outbox.put_boxes("newest")
+    for object_id, message in ((1, "older"), (2, "map"), (None, "old boxes")):
+        outbox.put_back(object_id, message)
+
+    taken = [await outbox.get() for _ in range(len(outbox))]
+    assert taken == [(1, "newer"), (2, "map"), (None, "newest")]
+    assert outbox.dropped == 1
 
 
 def test_only_pictures_of_a_bearable_size_are_unpacked() -> None:

@@ -41,19 +41,23 @@ class Outbox:
         """Nobody wants to know what this object looks like any more."""
         self._maps.pop(object_id, None)
 
-    async def get(self) -> str:
-        """The next message, maps first; waits for one."""
+    async def get(self) -> tuple[int | None, str]:
+        """The next message, maps first, with the object whose map it is; waits for one."""
         while not len(self):
             self._filled.clear()
             await self._filled.wait()
         if self._maps:
-            return self._maps.pop(next(iter(self._maps)))
-        return self._boxes.popleft()
+            object_id = next(iter(self._maps))
+            return object_id, self._maps.pop(object_id)
+        return None, self._boxes.popleft()
 
-    def put_back(self, message: str) -> None:
-        """Return what could not be sent to the front, if there is room."""
-        if len(self._boxes) >= self._most:
+    def put_back(self, object_id: int | None, message: str) -> None:
+        """Return what could not be sent to the front: a map unless a newer one waits already."""
+        if object_id is not None:
+            self._maps.setdefault(object_id, message)
+        elif len(self._boxes) >= self._most:
             self.dropped += 1
             return
-        self._boxes.appendleft(message)
+        else:
+            self._boxes.appendleft(message)
         self._filled.set()

@@ -181,11 +181,11 @@ class Processor:
 
     async def _send_all(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         while True:
-            message = await self._outbox.get()
+            object_id, message = await self._outbox.get()
             try:
                 await self._say(socket, message)
             except (OSError, aiohttp.ClientError):
-                self._outbox.put_back(message)
+                self._outbox.put_back(object_id, message)
                 raise
 
     async def _renew(self, socket: aiohttp.ClientWebSocketResponse, token: str) -> None:
