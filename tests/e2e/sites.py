@@ -34,7 +34,14 @@ class Peer:
     async def hears(self, **message: Any) -> None:
         """The next message is this one, number forms included."""
         found = await self.socket.receive_str(timeout=PATIENCE_S)
-        assert exact(found) == exact(json.dumps(message))
+        assert exact(found) == exact(json.dumps(message)), found
+
+    async def hears_at_last(self, **message: Any) -> None:
+        """This message comes, whatever comes before it."""
+        wanted, before = exact(json.dumps(message)), []
+        while exact(text := await self.socket.receive_str(timeout=PATIENCE_S)) != wanted:
+            before.append(text)
+            assert len(before) < 20, before
 
 
 def exact(text: str) -> Any:

@@ -140,7 +140,7 @@ async def test_ids_go_on_in_the_pod_that_replaces_a_lost_one(tmp_path: Path) -> 
                     await gate.say(**EMPTY)
                     await client.hears(**EMPTY, cameraId="gate")
                     await client.say(**START, cameraId="gate")
-                    await gate.hears(**START, objectId=number)
+                    await gate.hears_at_last(**START, objectId=number)
                     if number == 1:
                         await _lose_pod(made, gate)
             assert await get(f"{base}/objectIds") == (200, '{"data":[1, 2]}')
