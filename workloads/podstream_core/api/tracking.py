@@ -106,6 +106,12 @@ class TrackingDetector(ApiValue, frozen=True, kw_only=True):
     """Of Onnx."""
 
 
+class EdgeDetector(TrackingDetector, frozen=True, kw_only=True):
+    """`spec.tracking.edge.detector`: it judges single pictures of many cameras."""
+
+    method: DetectorMethod = DetectorMethod.HOG
+
+
 class CameraSourceType(StrEnum):
     """Where a camera's pictures come from."""
 
@@ -145,7 +151,7 @@ class TrackingEdge(ApiValue, frozen=True, kw_only=True):
 
     cloud_ref: SessionReference
     max_connections: Annotated[int, Meta(ge=1, le=256)] = 16
-    detector: TrackingDetector = TrackingDetector()
+    detector: EdgeDetector = EdgeDetector()
     upload_page: bool = False
 
 
