@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from agent.harness import KEY
-from podstream_core.api import Circle, ImageOps, SessionSpec, Stream
+from podstream_core.api import Circle, ImageOps, SessionSpec, Stream, Tracking
 from podstream_core.tokens import PublicKeys
 from podstream_workloads.agent.errors import SettingsError
 from podstream_workloads.agent.registry import WORKLOAD_CLASSES, load_workload_class
@@ -113,7 +113,7 @@ def test_port_that_is_taken_is_said_and_exits_2() -> None:
 
 
 def test_registry_names_one_class_per_workload_of_the_api() -> None:
-    every = SessionSpec(circle=Circle(), image_ops=ImageOps(), stream=Stream())
+    every = SessionSpec(circle=Circle(), image_ops=ImageOps(), stream=Stream(), tracking=Tracking())
     assert sorted(WORKLOAD_CLASSES) == sorted(every.workloads)
 
 
