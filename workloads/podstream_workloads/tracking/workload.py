@@ -1,6 +1,6 @@
 """The tracking workload as the agent runs it: a web application that many connect to.
 
-Unlike the other workloads one pod serves many clients (docs/adr/0016-tracking.md): the gate counts
+Unlike the other workloads one pod serves many clients (docs/adr/0017-tracking.md): the gate counts
 them by role, and every connection is joined to the application's unix socket.
 """
 

@@ -29,7 +29,7 @@ _SHOWN_CHARS: Final = 64
 
 
 class SiteMember:
-    """Many cameras and clients in one pod (docs/adr/0016-tracking.md)."""
+    """Many cameras and clients in one pod (docs/adr/0017-tracking.md)."""
 
     def __init__(self, spec: TrackingOrchestrator, *, volumes: Path) -> None:
         """Prepare.
