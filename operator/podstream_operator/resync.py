@@ -20,6 +20,7 @@ from podstream_operator.clock import Clock
 from podstream_operator.cluster import Body, Cache, KubeClient, Touched, Uids
 from podstream_operator.errors import ApiError, ApiRejected, ConfigError
 from podstream_operator.facts import PodFacts, SecretFacts
+from podstream_operator.resources.names import session_secret_name
 from podstream_operator.watchdog import WatchDog
 
 logger = logging.getLogger(__name__)
@@ -216,7 +217,7 @@ class Resync:
             await self._kube.delete_pod(namespace, pod.name, uid=pod.uid)
         owners = {pod.session for pod in orphans if pod.role == names.ROLE_SESSION}
         for name in owners - {""}:
-            body = await self._kube.get_secret(namespace, f"{name}-access")
+            body = await self._kube.get_secret(namespace, session_secret_name(name))
             if body is None:
                 continue
             secret = SecretFacts.from_body(body)

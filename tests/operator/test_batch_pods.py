@@ -8,7 +8,7 @@ from fakes.values import IMAGE, START, at, make_memory, make_session
 from podstream_core.api import SessionStatus
 from podstream_operator.decide.timeouts import next_expiry
 from podstream_operator.resources.batch_volumes import batch_volumes
-from podstream_operator.resources.pulls import pulls_label
+from podstream_operator.resources.egress import pulls_label
 from podstream_operator.resources.recording_volume import recording_volume
 from podstream_operator.resources.session_pod import build_session_pod
 from podstream_operator.resources.shape import pod_shape

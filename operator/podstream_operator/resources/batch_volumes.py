@@ -4,7 +4,7 @@ from typing import Any
 
 from podstream_core import names
 from podstream_core.api import CommonSpec
-from podstream_operator.resources.volumes import PodVolumes
+from podstream_operator.resources.volumes import NO_VOLUMES, PodVolumes, claim, mounted
 
 
 def batch_volumes(spec: CommonSpec) -> PodVolumes:
@@ -14,25 +14,13 @@ def batch_volumes(spec: CommonSpec) -> PodVolumes:
     """
     batch = spec.image_ops.batch if spec.image_ops is not None else None
     if batch is None:
-        return PodVolumes([], [])
+        return NO_VOLUMES
     if batch.input.config_map is not None:
         source: dict[str, Any] = {"configMap": {"name": batch.input.config_map}}
     else:
-        claim = batch.input.volume.claim_name if batch.input.volume is not None else ""
-        source = {"persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
-    volumes = [{"name": "batch-input", **source}]
-    mounts: list[dict[str, Any]] = [
-        {
-            "name": "batch-input",
-            "mountPath": f"{names.VOLUMES_PATH}/{names.BATCH_INPUT}",
-            "readOnly": True,
-        }
-    ]
-    if batch.output is not None:
-        claim = batch.output.claim_name
-        source = {"persistentVolumeClaim": {"claimName": claim}}
-        volumes.append({"name": "batch-output", **source})
-        mounts.append(
-            {"name": "batch-output", "mountPath": f"{names.VOLUMES_PATH}/{names.BATCH_OUTPUT}"}
-        )
-    return PodVolumes(volumes, mounts)
+        name = batch.input.volume.claim_name if batch.input.volume is not None else ""
+        source = claim(name, read_only=True)
+    found = mounted("batch-input", source, path=names.BATCH_INPUT, read_only=True)
+    if batch.output is None:
+        return found
+    return found + mounted("batch-output", claim(batch.output.claim_name), path=names.BATCH_OUTPUT)

@@ -27,8 +27,13 @@ def client_pod_name(session: StreamSession, *, restarts: int) -> str:
 
 def secret_name(owner: StreamSession | StreamPool) -> str:
     """Name of the Secret with the client's token; a pool and a session of one name share it not."""
-    suffix = "access" if isinstance(owner, StreamSession) else "pool-access"
-    return f"{owner.metadata.name}-{suffix}"
+    name = owner.metadata.name
+    return session_secret_name(name) if isinstance(owner, StreamSession) else f"{name}-pool-access"
+
+
+def session_secret_name(session: str) -> str:
+    """Name of the Secret with the token of the session of that name."""
+    return f"{session}-access"
 
 
 def _with_digest(prefix: str, *, session: StreamSession, purpose: str) -> str:

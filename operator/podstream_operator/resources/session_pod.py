@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from podstream_core import names, ports
 from podstream_core.api import CommonSpec, StreamPool, StreamSession
-from podstream_operator.resources.batch_volumes import batch_volumes
+from podstream_operator.resources.egress import dials_label, egress_labels
 from podstream_operator.resources.image import SessionImage
 from podstream_operator.resources.metadata import (
     CONTAINER_SECURITY,
@@ -14,12 +14,9 @@ from podstream_operator.resources.metadata import (
     user_entries,
 )
 from podstream_operator.resources.names import session_pod_name
-from podstream_operator.resources.pulls import pulls_label
+from podstream_operator.resources.own_volumes import own_volumes
 from podstream_operator.resources.quantities import merge_resources
-from podstream_operator.resources.recording_volume import recording_volume
 from podstream_operator.resources.shape import pod_shape
-from podstream_operator.resources.source_volume import source_volume
-from podstream_operator.resources.tracking_volumes import dials_label, tracking_volumes
 
 SCRATCH_SIZE: Final = "256Mi"
 """Upper bound of /tmp: artefacts of a session (tables, plots, recordings without a volume)."""
@@ -42,8 +39,7 @@ def build_session_pod(
             **user_entries(session.spec.pod.labels),
             **child_labels(session, role=names.ROLE_SESSION),
             **pool_label(session),
-            **pulls_label(session.spec),
-            **dials_label(session.spec),
+            **egress_labels(session.spec),
             names.LABEL_SHAPE: pod_shape(session.spec, image=image),
         },
         "annotations": {
@@ -64,8 +60,7 @@ def build_warm_pod(pool: StreamPool, *, image: SessionImage) -> dict[str, Any]:
         "labels": {
             **user_entries(template.pod.labels),
             **child_labels(pool, role=names.ROLE_SESSION),
-            **pulls_label(template),
-            **dials_label(template),
+            **egress_labels(template),
             names.LABEL_SHAPE: pod_shape(template, image=image),
         },
         "ownerReferences": [owner_reference(pool)],
@@ -100,8 +95,7 @@ def pool_label(session: StreamSession) -> dict[str, str]:
 
 def _pod(metadata: dict[str, Any], *, spec: CommonSpec, image: SessionImage) -> dict[str, Any]:
     knobs = spec.pod
-    own = batch_volumes(spec) + recording_volume(spec) + source_volume(spec)
-    own += tracking_volumes(spec)
+    own = own_volumes(spec)
     # Volumes are written by the group of the images' user; without any nothing has to be owned.
     group = {"fsGroup": POD_SECURITY["runAsGroup"]} if own.volumes else {}
     body: dict[str, Any] = {

@@ -5,12 +5,9 @@ import json
 from typing import Any, Final
 
 from podstream_core.api import CommonSpec
-from podstream_operator.resources.batch_volumes import batch_volumes
+from podstream_operator.resources.egress import dials_label, pulls_label
 from podstream_operator.resources.image import SessionImage
-from podstream_operator.resources.pulls import pulls_label
-from podstream_operator.resources.recording_volume import recording_volume
-from podstream_operator.resources.source_volume import source_volume
-from podstream_operator.resources.tracking_volumes import dials_label, tracking_volumes
+from podstream_operator.resources.own_volumes import own_volumes
 
 _HASH_CHARS: Final = 16
 
@@ -28,8 +25,7 @@ def pod_shape(spec: CommonSpec, *, image: SessionImage) -> str:
         "publicKeys": image.public_keys,
         "pod": spec.pod.to_body(),
     }
-    own = batch_volumes(spec) + recording_volume(spec) + source_volume(spec)
-    volumes = (own + tracking_volumes(spec)).volumes
+    volumes = own_volumes(spec).volumes
     # What follows is left out where it is empty: the digests of other pods stay what they were.
     if volumes:
         fixed["volumes"] = volumes

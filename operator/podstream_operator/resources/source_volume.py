@@ -2,7 +2,7 @@
 
 from podstream_core import names
 from podstream_core.api import CommonSpec
-from podstream_operator.resources.volumes import PodVolumes
+from podstream_operator.resources.volumes import NO_VOLUMES, PodVolumes, claim, mounted
 
 NAME = "source"
 
@@ -11,11 +11,6 @@ def source_volume(spec: CommonSpec) -> PodVolumes:
     """The claim, whole and read-only. None for other sessions."""
     file = spec.stream.source.file if spec.stream is not None else None
     if file is None or file.claim_name is None:
-        return PodVolumes([], [])
-    claim = {"claimName": file.claim_name, "readOnly": True}
-    mount = {
-        "name": NAME,
-        "mountPath": f"{names.VOLUMES_PATH}/{names.SOURCE}",
-        "readOnly": True,
-    }
-    return PodVolumes([{"name": NAME, "persistentVolumeClaim": claim}], [mount])
+        return NO_VOLUMES
+    source = claim(file.claim_name, read_only=True)
+    return mounted(NAME, source, path=names.SOURCE, read_only=True)

@@ -4,17 +4,16 @@ from typing import Any
 
 from podstream_core import names
 from podstream_core.api import CommonSpec, ModelFile, PublicKeyRef, Tracking, TrackingOrchestrator
-from podstream_operator.resources.volumes import PodVolumes
-
-_NONE = PodVolumes([], [])
+from podstream_operator.resources.names import session_secret_name
+from podstream_operator.resources.volumes import NO_VOLUMES, PodVolumes, claim, mounted
 
 
 def tracking_volumes(spec: CommonSpec) -> PodVolumes:
     """None for other sessions."""
     tracking = spec.tracking
     if tracking is None:
-        return _NONE
-    found = _NONE if tracking.orchestrator is None else _of_site(tracking.orchestrator)
+        return NO_VOLUMES
+    found = NO_VOLUMES if tracking.orchestrator is None else _of_site(tracking.orchestrator)
     looks = tracking.camera or tracking.edge
     if looks is not None:
         found += _file("model", looks.detector.model, path=names.TRACKING_MODEL)
@@ -25,51 +24,32 @@ def tracking_volumes(spec: CommonSpec) -> PodVolumes:
     return found + _token(tracking)
 
 
-def dials_label(spec: CommonSpec) -> dict[str, str]:
-    """The label of a pod that reaches another session; none on all others."""
-    if spec.tracking is None or spec.tracking.dials is None:
-        return {}
-    return {names.LABEL_DIALS: names.DIALS_ROUTER}
-
-
 def _of_site(site: TrackingOrchestrator) -> PodVolumes:
-    found = _NONE
+    found = NO_VOLUMES
     if site.timelines.volume is not None:
-        claim = {"claimName": site.timelines.volume.claim_name}
-        found += _mounted(
-            "timelines", {"persistentVolumeClaim": claim}, path=names.TRACKING_TIMELINES
-        )
+        kept = claim(site.timelines.volume.claim_name)
+        found += mounted("timelines", kept, path=names.TRACKING_TIMELINES)
     if site.auth is not None:
         key = _key(site.auth.public_key)
-        found += _mounted("tracking-auth", key, path=names.TRACKING_AUTH, read_only=True)
+        found += mounted("tracking-auth", key, path=names.TRACKING_AUTH, read_only=True)
     return found
 
 
 def _file(name: str, file: ModelFile | None, *, path: str) -> PodVolumes:
     if file is None:
-        return _NONE
-    claim = {"claimName": file.claim_name, "readOnly": True}
-    return _mounted(name, {"persistentVolumeClaim": claim}, path=path, read_only=True)
+        return NO_VOLUMES
+    return mounted(name, claim(file.claim_name, read_only=True), path=path, read_only=True)
 
 
 def _token(tracking: Tracking) -> PodVolumes:
     """The client token of the session that this one reaches; the pod waits until it is there."""
     if tracking.dials is None:
-        return _NONE
+        return NO_VOLUMES
     secret = {
-        "secretName": f"{tracking.dials.name}-access",
+        "secretName": session_secret_name(tracking.dials.name),
         "items": [{"key": names.SECRET_TOKEN_KEY, "path": names.SECRET_TOKEN_KEY}],
     }
-    return _mounted("peer", {"secret": secret}, path=names.TRACKING_PEER, read_only=True)
-
-
-def _mounted(
-    name: str, source: dict[str, Any], *, path: str, read_only: bool = False
-) -> PodVolumes:
-    mount: dict[str, Any] = {"name": name, "mountPath": f"{names.VOLUMES_PATH}/{path}"}
-    if read_only:
-        mount["readOnly"] = True
-    return PodVolumes([{"name": name, **source}], [mount])
+    return mounted("peer", {"secret": secret}, path=names.TRACKING_PEER, read_only=True)
 
 
 def _key(reference: PublicKeyRef) -> dict[str, Any]:

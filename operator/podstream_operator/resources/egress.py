@@ -10,3 +10,15 @@ def pulls_label(spec: CommonSpec) -> dict[str, str]:
     if stream is None or stream.source.type is not SourceType.RTSP:
         return {}
     return {names.LABEL_PULLS: SourceType.RTSP.value}
+
+
+def dials_label(spec: CommonSpec) -> dict[str, str]:
+    """The label of a pod that reaches another session; none on all others."""
+    if spec.tracking is None or spec.tracking.dials is None:
+        return {}
+    return {names.LABEL_DIALS: names.DIALS_ROUTER}
+
+
+def egress_labels(spec: CommonSpec) -> dict[str, str]:
+    """All of them."""
+    return {**pulls_label(spec), **dials_label(spec)}
