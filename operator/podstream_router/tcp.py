@@ -14,16 +14,15 @@ from podstream_core.splice import Broken, has_spoken, join
 from podstream_router.access import random_holder
 from podstream_router.agent import RawStream
 from podstream_router.claims import Ticket
-from podstream_router.listening import Bound, SocketListener
-from podstream_router.placement import Seat
-from podstream_router.protocols import require_workload
+from podstream_router.listening import Bound
+from podstream_router.splicing import SplicingListener
 from podstream_router.targets import ListenerTarget
 
 FIRST_BYTE_TIMEOUT_S: Final = 60.0
 """A client may open its camera after it has connected."""
 
 
-class TcpListener(SocketListener):
+class TcpListener(SplicingListener):
     """One listening port."""
 
     protocol = Protocol.TCP
@@ -39,31 +38,19 @@ class TcpListener(SocketListener):
             if not await has_spoken(sock):
                 return "Abandoned"
         bound = await self._place(ticket)
-        with bound.stream.sock:
-            ticket.keep()
-            self.report(bound, "connection bound")
+        with self.serving(bound, ticket):
             try:
                 if bound.stream.early:
                     await asyncio.get_running_loop().sock_sendall(sock, bound.stream.early)
                 await join(sock, bound.stream.sock)
             except Broken as error:
                 raise ConnectionError(str(error)) from error
-            finally:
-                self.report(bound, "connection ended")
         return "Bound"
 
     async def _place(self, ticket: Ticket) -> Bound[RawStream]:
-        target = ListenerTarget(self.name, self.desk.routes)
-        found = target.find()
-        if found is not None:  # before a pod is taken for a connection that it cannot serve
-            require_workload(found.workloads, protocol=self.protocol, target=str(found.key))
         holder = random_holder()
-
-        async def attempt(seat: Seat) -> Bound[RawStream]:
-            grant = seat.grant(self.protocol, holder=holder, source=ticket.source)
-            return Bound(seat, await self.desk.agent.open_raw_stream(seat.pod, grant=grant))
-
-        with self.desk.held.place(ticket.source):
-            return await self.desk.placement.place(
-                target, attempt, ticket=ticket, protocol=self.protocol.value
-            )
+        return await self.place(
+            ListenerTarget(self.name, self.desk.routes),
+            ticket,
+            grant=lambda seat: seat.grant(self.protocol, holder=holder, source=ticket.source),
+        )

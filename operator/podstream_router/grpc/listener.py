@@ -7,7 +7,6 @@ With a certificate the same port takes TLS: the first byte tells. All else is as
 """
 
 import asyncio
-import logging
 import socket
 from collections.abc import Sequence
 from typing import Final
@@ -23,22 +22,18 @@ from podstream_router.errors import Refusal
 from podstream_router.grpc.answers import SETTINGS, UNAVAILABLE, refusal_bytes, status_of
 from podstream_router.grpc.naming import target_of
 from podstream_router.grpc.opening import BadOpening, Opening, Request
-from podstream_router.listening import Bound, Desk, SocketListener, say_goodbye
-from podstream_router.logfields import about
-from podstream_router.placement import Seat
-from podstream_router.protocols import require_workload
+from podstream_router.listening import Bound, Desk, say_goodbye
 from podstream_router.routes import PoolRoute, SessionRoute
+from podstream_router.splicing import SplicingListener, log_broken
 from podstream_router.targets import ListenerTarget, SessionTarget
 from podstream_router.tls import Certificate, plain_side, speaks_tls
-
-logger = logging.getLogger(__name__)
 
 OPENING_TIMEOUT_S: Final = 10.0
 """From the connection to the first request's headers; clients connect when they have a call."""
 _READ_BYTES: Final = 64 * 1024
 
 
-class GrpcListener(SocketListener):
+class GrpcListener(SplicingListener):
     """One listening port."""
 
     protocol = Protocol.GRPC
@@ -101,13 +96,8 @@ class GrpcListener(SocketListener):
         except Refusal as refusal:
             await _refuse(sock, request, refusal)
             raise
-        with bound.stream.sock:
-            ticket.keep()
-            self.report(bound, "connection bound")
-            try:
-                return await self._pass(sock, bound, opening)
-            finally:
-                self.report(bound, "connection ended")
+        with self.serving(bound, ticket):
+            return await self._pass(sock, bound, opening)
 
     async def _place(self, request: Request, ticket: Ticket) -> Bound[RawStream]:
         target = target_of(
@@ -117,21 +107,16 @@ class GrpcListener(SocketListener):
             namespaces=self._namespaces,
             keys=self._client_keys,
         )
-        holder = random_holder()
-        found = target.find()
-        if found is not None:  # before a pod is taken for a call that it cannot serve
-            require_workload(found.workloads, protocol=Protocol.GRPC, target=str(found.key))
-
-        async def attempt(seat: Seat) -> Bound[RawStream]:
-            grant = seat.grant(
-                Protocol.GRPC, holder=_holder(target, seat.session, holder), source=ticket.source
-            )
-            return Bound(seat, await self.desk.agent.open_raw_stream(seat.pod, grant=grant))
-
-        with self.desk.held.place(ticket.source):
-            return await self.desk.placement.place(
-                target, attempt, ticket=ticket, protocol=Protocol.GRPC.value
-            )
+        anonymous = random_holder()
+        return await self.place(
+            target,
+            ticket,
+            grant=lambda seat: seat.grant(
+                self.protocol,
+                holder=_holder(target, seat.session, anonymous),
+                source=ticket.source,
+            ),
+        )
 
     async def _pass(self, sock: socket.socket, bound: Bound[RawStream], opening: Opening) -> str:
         """Replay what was kept, swallow one acknowledgement, then join; return the result."""
@@ -152,9 +137,7 @@ class GrpcListener(SocketListener):
                 await loop.sock_sendall(sock, bound.stream.early)
             await join(sock, pod)
         except Broken as error:
-            key, route = bound.seat.session.key, bound.seat.pod
-            logger.info("connection broke off", extra=about(key, pod=route, cause=str(error)))
-            return "Broken"
+            return log_broken(bound, error)
         return "Bound"
 
 

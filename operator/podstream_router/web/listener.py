@@ -8,7 +8,6 @@ With a certificate the same port takes TLS: the first byte tells. All else is as
 """
 
 import asyncio
-import logging
 import socket
 from typing import Final
 
@@ -19,24 +18,20 @@ from podstream_router.admission import Places
 from podstream_router.agent import RawStream
 from podstream_router.claims import Ticket
 from podstream_router.errors import Refusal, RequestTimeout
-from podstream_router.listening import Bound, Desk, SocketListener, say_goodbye
-from podstream_router.logfields import about
-from podstream_router.placement import Seat
-from podstream_router.protocols import require_workload
+from podstream_router.listening import Bound, Desk, say_goodbye
+from podstream_router.splicing import SplicingListener, log_broken
 from podstream_router.targets import ListenerTarget
 from podstream_router.tls import HTTP_ALPN, Certificate, plain_side, speaks_tls
 from podstream_router.web.answers import refusal_bytes
 from podstream_router.web.head import Head, read_head
 from podstream_router.web.roles import role_of
 
-logger = logging.getLogger(__name__)
-
 HEAD_TIMEOUT_S: Final = 15.0
 """From the connection to the first byte, and from there to the head's end."""
 _READ_BYTES: Final = 16 * 1024
 
 
-class WebListener(SocketListener):
+class WebListener(SplicingListener):
     """One listening port."""
 
     protocol = Protocol.HTTP
@@ -82,30 +77,20 @@ class WebListener(SocketListener):
         except Refusal as refusal:
             await say_goodbye(sock, refusal_bytes(refusal, with_body=not seen.startswith(b"HEAD ")))
             raise
-        with bound.stream.sock:
-            ticket.keep()
-            self.report(bound, "connection bound")
-            try:
-                return await _pass(sock, bound, bytes(seen))
-            finally:
-                self.report(bound, "connection ended")
+        with self.serving(bound, ticket):
+            return await _pass(sock, bound, bytes(seen))
 
     async def _place(self, head: Head, ticket: Ticket) -> Bound[RawStream]:
         target = ListenerTarget(self.name, self.desk.routes)
-        found = target.find()
-        if found is not None:  # before a pod is taken for a request that it cannot serve
-            require_workload(found.workloads, protocol=self.protocol, target=str(found.key))
         # A client of its own, whoever else comes from the same address or shows the same token.
         holder, role = random_holder(), role_of(head.url.path, is_upgrade=head.is_upgrade)
-
-        async def attempt(seat: Seat) -> Bound[RawStream]:
-            grant = seat.grant(self.protocol, holder=holder, source=ticket.source, role=role)
-            return Bound(seat, await self.desk.agent.open_raw_stream(seat.pod, grant=grant))
-
-        with self.desk.held.place(ticket.source):
-            return await self.desk.placement.place(
-                target, attempt, ticket=ticket, protocol=self.protocol.value
-            )
+        return await self.place(
+            target,
+            ticket,
+            grant=lambda seat: seat.grant(
+                self.protocol, holder=holder, source=ticket.source, role=role
+            ),
+        )
 
 
 async def _read_head(sock: socket.socket, seen: bytearray) -> Head | None:
@@ -143,7 +128,5 @@ async def _pass(sock: socket.socket, bound: Bound[RawStream], seen: bytes) -> st
             await loop.sock_sendall(sock, bound.stream.early)
         await join(sock, pod)
     except Broken as error:
-        key, route = bound.seat.session.key, bound.seat.pod
-        logger.info("connection broke off", extra=about(key, pod=route, cause=str(error)))
-        return "Broken"
+        return log_broken(bound, error)
     return "Bound"
