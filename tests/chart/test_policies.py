@@ -1,5 +1,6 @@
 """Who may talk to whom, as NetworkPolicies say it."""
 
+import json
 from typing import Any
 
 import pytest
@@ -73,6 +74,24 @@ def test_pods_that_pull_reach_what_the_installation_names_and_dns_only() -> None
     assert spec["policyTypes"] == ["Egress"]
     cameras, dns = spec["egress"]
     assert cameras == {"to": [where], "ports": [tcp(port)]}
+    assert dns["ports"] == [{"port": 53, "protocol": "UDP"}, tcp(53)]
+
+
+def test_sites_reach_the_databases_that_the_installation_names_and_dns_only() -> None:
+    allowed = [{"to": [{"ipBlock": {"cidr": "10.30.0.5/32"}}], "ports": [5432]}]
+    (spec,) = [
+        item["spec"]
+        for item in of_kind(
+            render("default", f"networkPolicy.postgresql={json.dumps(allowed)}"), "NetworkPolicy"
+        )
+        if item["metadata"]["name"] == "podstream-postgresql"
+    ]
+    assert spec["podSelector"] == {
+        "matchLabels": {"podstream.dev/role": "session", "podstream.dev/asks": "PostgreSQL"}
+    }
+    assert spec["policyTypes"] == ["Egress"]
+    database, dns = spec["egress"]
+    assert database == {"to": allowed[0]["to"], "ports": [tcp(5432)]}
     assert dns["ports"] == [{"port": 53, "protocol": "UDP"}, tcp(53)]
 
 

@@ -105,6 +105,7 @@ TRACKING = TrackingResults(
         boxes_in=BIG_COUNT,
         boxes_out=BIG_COUNT,
         dropped=BIG_COUNT,
+        message="m" * 100,
         timelines_total=BIG_COUNT,
         timelines=[
             ObjectTimeline(

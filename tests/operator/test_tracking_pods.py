@@ -42,6 +42,24 @@ def test_timelines_and_key_are_mounted() -> None:
     assert spec["securityContext"]["fsGroup"] == 65532
 
 
+def test_a_site_with_a_database_gets_its_url_and_the_way() -> None:
+    reference = {"urlSecretRef": {"name": "db", "key": "dsn"}}
+    session = site(timelines={"store": "PostgreSQL", "postgresql": reference})
+    body = build_session_pod(session, image=IMAGE, restarts=0)
+    assert body["metadata"]["labels"]["podstream.dev/asks"] == "PostgreSQL"
+    assert body["spec"]["volumes"][1:] == [
+        {
+            "name": "database",
+            "secret": {"secretName": "db", "items": [{"key": "dsn", "path": "url"}]},
+        }
+    ]
+    assert body["spec"]["containers"][0]["volumeMounts"][1:] == [
+        {"name": "database", "mountPath": "/podstream/tracking/database", "readOnly": True}
+    ]
+    plain = build_session_pod(site(), image=IMAGE, restarts=0)
+    assert "podstream.dev/asks" not in plain["metadata"]["labels"]
+
+
 def test_a_key_may_be_in_a_config_map() -> None:
     auth = {**AUTH, "publicKey": {"configMapName": "issuer"}}
     items = [{"key": "public.pem", "path": "public.pem"}]

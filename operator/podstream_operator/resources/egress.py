@@ -19,6 +19,17 @@ def dials_label(spec: CommonSpec) -> dict[str, str]:
     return {names.LABEL_DIALS: names.DIALS_ROUTER}
 
 
+def asks_label(spec: CommonSpec) -> dict[str, str]:
+    """The label of a pod that asks a service outside of podstream; none on all others."""
+    tracking = spec.tracking
+    if tracking is None:
+        return {}
+    site = tracking.orchestrator
+    if site is not None and site.timelines.postgresql is not None:
+        return {names.LABEL_ASKS: names.ASKS_POSTGRESQL}
+    return {}
+
+
 def egress_labels(spec: CommonSpec) -> dict[str, str]:
     """All of them."""
-    return {**pulls_label(spec), **dials_label(spec)}
+    return {**pulls_label(spec), **dials_label(spec), **asks_label(spec)}

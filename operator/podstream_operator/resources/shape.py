@@ -5,7 +5,7 @@ import json
 from typing import Any, Final
 
 from podstream_core.api import CommonSpec
-from podstream_operator.resources.egress import dials_label, pulls_label
+from podstream_operator.resources.egress import asks_label, dials_label, pulls_label
 from podstream_operator.resources.image import SessionImage
 from podstream_operator.resources.own_volumes import own_volumes
 
@@ -32,6 +32,9 @@ def pod_shape(spec: CommonSpec, *, image: SessionImage) -> str:
     pulls = pulls_label(spec)
     if pulls:
         fixed["pulls"] = pulls
+    asks = asks_label(spec)
+    if asks:
+        fixed["asks"] = asks
     if dials_label(spec):
         fixed["router"] = image.router_url
     text = json.dumps(fixed, sort_keys=True, separators=(",", ":"))

@@ -3,7 +3,14 @@
 from typing import Any
 
 from podstream_core import names
-from podstream_core.api import CommonSpec, ModelFile, PublicKeyRef, Tracking, TrackingOrchestrator
+from podstream_core.api import (
+    CommonSpec,
+    ModelFile,
+    PublicKeyRef,
+    SecretKeyRef,
+    Tracking,
+    TrackingOrchestrator,
+)
 from podstream_operator.resources.names import session_secret_name
 from podstream_operator.resources.volumes import NO_VOLUMES, PodVolumes, claim, mounted
 
@@ -29,6 +36,10 @@ def _of_site(site: TrackingOrchestrator) -> PodVolumes:
     if site.timelines.volume is not None:
         kept = claim(site.timelines.volume.claim_name)
         found += mounted("timelines", kept, path=names.TRACKING_TIMELINES)
+    database = site.timelines.postgresql
+    if database is not None:
+        url = _one_key(database.url_secret_ref, path=names.DATABASE_URL)
+        found += mounted("database", url, path=names.TRACKING_DATABASE, read_only=True)
     if site.auth is not None:
         key = _key(site.auth.public_key)
         found += mounted("tracking-auth", key, path=names.TRACKING_AUTH, read_only=True)
@@ -50,6 +61,12 @@ def _token(tracking: Tracking) -> PodVolumes:
         "items": [{"key": names.SECRET_TOKEN_KEY, "path": names.SECRET_TOKEN_KEY}],
     }
     return mounted("peer", {"secret": secret}, path=names.TRACKING_PEER, read_only=True)
+
+
+def _one_key(reference: SecretKeyRef, *, path: str) -> dict[str, Any]:
+    """One value of a Secret as a file. The pod waits until it is there."""
+    items = [{"key": reference.key, "path": path}]
+    return {"secret": {"secretName": reference.name, "items": items}}
 
 
 def _key(reference: PublicKeyRef) -> dict[str, Any]:

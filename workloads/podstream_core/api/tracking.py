@@ -47,11 +47,37 @@ class TimelineVolume(ApiValue, frozen=True, kw_only=True):
     """Folder below its root; `None`: the root."""
 
 
+class TimelineStoreType(StrEnum):
+    """What keeps objects and timelines."""
+
+    SQLITE = "SQLite"
+    """A file, on the volume or on the pod's own disk."""
+    POSTGRESQL = "PostgreSQL"
+    """A database that sites may share."""
+
+
+class SecretKeyRef(ApiValue, frozen=True, kw_only=True):
+    """One value of a Secret of the session's namespace."""
+
+    name: str
+    key: Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")] = "url"
+
+
+class TimelinePostgresql(ApiValue, frozen=True, kw_only=True):
+    """`spec.tracking.orchestrator.timelines.postgresql`."""
+
+    url_secret_ref: SecretKeyRef
+    """Of a `postgresql://` URL with user and password."""
+
+
 class OrchestratorTimelines(ApiValue, frozen=True, kw_only=True):
     """`spec.tracking.orchestrator.timelines`."""
 
+    store: TimelineStoreType = TimelineStoreType.SQLITE
     volume: TimelineVolume | None = None
-    """Without it objects and timelines go with the pod."""
+    """Of SQLite. Without it objects and timelines go with the pod."""
+    postgresql: TimelinePostgresql | None = None
+    """Of PostgreSQL."""
 
 
 class TrackingOrchestrator(ApiValue, frozen=True, kw_only=True):
@@ -217,6 +243,8 @@ class OrchestratorResults(ApiValue, frozen=True, kw_only=True):
     """The same, once for each client that was meant to get it."""
     dropped: int = 0
     """Of these, replaced by a newer one because the client was slow."""
+    message: str | None = None
+    """Why timelines cannot be written now."""
     timelines_total: int = 0
     """Objects ever seen."""
     timelines: list[ObjectTimeline] = []

@@ -58,7 +58,7 @@ class TrackingWorkload(Workload):
         """Take the session."""
         if spec.tracking is None:
             raise SpecRejected("spec.tracking is not set")
-        self._member = _member(spec.tracking, volumes=context.volumes_dir)
+        self._member = _member(spec.tracking, context)
         app = await self._member.open(context)
         if app is not None:
             await self._serve(app, context)
@@ -136,7 +136,7 @@ class TrackingWorkload(Workload):
                 context.results_changed()
 
 
-def _member(spec: Tracking, *, volumes: Path) -> Member:
+def _member(spec: Tracking, context: WorkloadContext) -> Member:
     """What the pod is; only its own libraries are loaded.
 
     Raises:
@@ -145,7 +145,7 @@ def _member(spec: Tracking, *, volumes: Path) -> Member:
     if spec.orchestrator is not None:
         from podstream_workloads.tracking.members.site import SiteMember  # noqa: PLC0415
 
-        return SiteMember(spec.orchestrator, volumes=volumes)
+        return SiteMember(spec.orchestrator, volumes=context.volumes_dir, session=context.session)
     if spec.camera is not None:
         from podstream_workloads.tracking.members.camera import CameraMember  # noqa: PLC0415
 
@@ -157,5 +157,5 @@ def _member(spec: Tracking, *, volumes: Path) -> Member:
     if spec.recognition is not None:
         from podstream_workloads.tracking.members.intruder import CloudMember  # noqa: PLC0415
 
-        return CloudMember(spec.recognition, volumes=volumes)
+        return CloudMember(spec.recognition, volumes=context.volumes_dir)
     raise SpecRejected("spec.tracking names nothing: set one of its members")

@@ -1,11 +1,11 @@
 """Detectors of cameras and edges, from the spec."""
 
-import os
 from pathlib import Path
 
 from podstream_core import names
 from podstream_core.api import TrackingDetector
 from podstream_workloads.tracking.edge.settings import DetectorSettings, Method
+from podstream_workloads.tracking.members.processors import processor_limit
 
 
 def detector_settings(spec: TrackingDetector, *, volumes: Path) -> DetectorSettings:
@@ -15,5 +15,5 @@ def detector_settings(spec: TrackingDetector, *, volumes: Path) -> DetectorSetti
         method=Method(spec.method.value),
         confidence=spec.confidence,
         model=model,
-        cpu_limit=len(os.sched_getaffinity(0)),
+        cpu_limit=processor_limit(),
     )

@@ -4,9 +4,16 @@ from pathlib import Path
 from typing import Final
 
 from podstream_core import names
-from podstream_core.api import OrchestratorAuth, TrackingOrchestrator
+from podstream_core.agentapi import SessionRef
+from podstream_core.api import OrchestratorAuth, TimelineStoreType, TrackingOrchestrator
 from podstream_workloads.agent import SpecRejected
-from podstream_workloads.tracking.orchestrator import AuthSettings, OrchestratorSettings
+from podstream_workloads.tracking.orchestrator import (
+    AuthSettings,
+    OrchestratorSettings,
+    SqliteTimelines,
+    StoreError,
+    TimelineStore,
+)
 
 DATABASE: Final = "timelines.sqlite3"
 
@@ -30,7 +37,33 @@ def orchestrator_settings(spec: TrackingOrchestrator, *, volumes: Path) -> Orche
     )
 
 
-def timelines_path(spec: TrackingOrchestrator, *, volumes: Path) -> Path | None:
+def timelines_store(
+    spec: TrackingOrchestrator, *, volumes: Path, session: SessionRef
+) -> TimelineStore:
+    """Where a site keeps objects and timelines, not yet open.
+
+    Raises:
+        SpecRejected: the volume cannot be written.
+    """
+    if spec.timelines.store is not TimelineStoreType.POSTGRESQL:
+        return SqliteTimelines(_timelines_path(spec, volumes=volumes))
+    # Other sites' pods need no driver.
+    from podstream_workloads.tracking.orchestrator.timelines.postgres import (  # noqa: PLC0415
+        PostgresTimelines,
+    )
+
+    file = volumes / names.TRACKING_DATABASE / names.DATABASE_URL
+
+    def url() -> str:
+        try:
+            return file.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise StoreError(f"the URL of the database cannot be read: {error}") from error
+
+    return PostgresTimelines(url, site=f"{session.namespace}/{session.name}")
+
+
+def _timelines_path(spec: TrackingOrchestrator, *, volumes: Path) -> Path | None:
     """File of objects and timelines, whose folder is made; `None`: they are kept in memory.
 
     Raises:

@@ -1,5 +1,8 @@
 """A site's orchestrator as the pod of a session (`spec.tracking.orchestrator`)."""
 
+import asyncio
+import logging
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -7,31 +10,45 @@ from typing import Final
 
 from aiohttp import web
 
+from podstream_core.agentapi import SessionRef
 from podstream_core.api import (
     ObjectTimeline,
     OrchestratorResults,
+    TimelineStoreType,
     TrackingOrchestrator,
     TrackingResults,
 )
 from podstream_workloads.agent import SpecRejected, WorkloadContext
-from podstream_workloads.tracking.members.settings import orchestrator_settings, timelines_path
+from podstream_workloads.tracking.members.settings import orchestrator_settings, timelines_store
 from podstream_workloads.tracking.orchestrator import (
     Orchestrator,
     OrchestratorFigures,
-    SqliteTimelines,
     StoreError,
 )
+
+logger = logging.getLogger(__name__)
 
 CALLERS: Final = 64
 """HTTP connections at a time that are no WebSockets: /timelines and /objectIds."""
 _SHOWN_CAMERAS: Final = 8
 _SHOWN_CHARS: Final = 64
+_MESSAGE_CHARS: Final = 100
+_STORE_AGAIN_S: Final = 1.0
+_STORE_PATIENCE_S: Final = 30.0
+"""For a database that restarts. Without it nobody knows which ids were given; the agent gives a
+workload 60 s for all of its beginning."""
+
+
+class TimelinesUnavailable(SpecRejected):
+    """The site's database did not answer when the session began."""
+
+    code = "TimelinesUnavailable"
 
 
 class SiteMember:
     """Many cameras and clients in one pod (docs/adr/0017-tracking.md)."""
 
-    def __init__(self, spec: TrackingOrchestrator, *, volumes: Path) -> None:
+    def __init__(self, spec: TrackingOrchestrator, *, volumes: Path, session: SessionRef) -> None:
         """Prepare.
 
         Raises:
@@ -41,7 +58,7 @@ class SiteMember:
         try:
             self._orchestrator = Orchestrator(
                 orchestrator_settings(spec, volumes=volumes),
-                store=SqliteTimelines(timelines_path(spec, volumes=volumes)),
+                store=timelines_store(spec, volumes=volumes, session=session),
             )
         except ValueError as error:
             raise SpecRejected(f"spec.tracking.orchestrator.auth.publicKey: {error}") from error
@@ -57,11 +74,19 @@ class SiteMember:
 
     async def open(self, context: WorkloadContext) -> web.Application:
         """See `Member`."""
-        try:
-            await self._orchestrator.open()
-        except StoreError as error:
-            raise SpecRejected(f"the timelines cannot be kept: {error}") from error
-        return self._orchestrator.app()
+        deadline = time.monotonic() + _STORE_PATIENCE_S
+        while True:
+            try:
+                await self._orchestrator.open()
+            except StoreError as error:
+                if self._spec.timelines.store is TimelineStoreType.SQLITE:
+                    raise SpecRejected(f"the timelines cannot be kept: {error}") from error
+                if time.monotonic() >= deadline:
+                    raise TimelinesUnavailable(f"spec.tracking.orchestrator: {error}") from error
+                logger.warning("no timelines yet, trying again", extra={"why": str(error)})
+            else:
+                return self._orchestrator.app()
+            await asyncio.sleep(_STORE_AGAIN_S)
 
     def results(self) -> TrackingResults:
         """See `Member`."""
@@ -91,6 +116,7 @@ def _results(figures: OrchestratorFigures) -> OrchestratorResults:
         boxes_in=figures.boxes_in,
         boxes_out=figures.boxes_out,
         dropped=figures.dropped,
+        message=figures.trouble[:_MESSAGE_CHARS] or None,
         timelines_total=figures.timelines_total,
         timelines=[
             ObjectTimeline(

@@ -32,6 +32,8 @@ class OrchestratorFigures:
     """The same, once for each client that was meant to get it."""
     dropped: int
     """Of these, replaced by a newer one because the client was slow."""
+    trouble: str
+    """Why timelines cannot be written at present; empty where they can."""
     timelines_total: int
     """Objects ever sighted, earlier runs included."""
     timelines: tuple[TimelineFigures, ...]

@@ -124,6 +124,7 @@ class Orchestrator:
             boxes_in=site.boxes_in,
             boxes_out=site.boxes_out,
             dropped=site.dropped + sum(peer.dropped for peer in site.clients),
+            trouble=self._recorder.trouble,
             timelines_total=summary.total,
             timelines=tuple(
                 TimelineFigures(

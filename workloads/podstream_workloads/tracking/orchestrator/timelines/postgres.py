@@ -1,7 +1,8 @@
 """Objects and timelines in PostgreSQL, for data that outlives the orchestrator's disk.
 
 Several sites may share a database: each has its rows under its own name. A lost connection is
-replaced at the next call. One orchestrator at a time writes a site.
+replaced at the next call, by one to the URL of that moment. One orchestrator at a time writes a
+site.
 """
 
 from collections.abc import Callable, Coroutine
@@ -24,6 +25,10 @@ from podstream_workloads.tracking.orchestrator.timelines.values import (
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_WRONG_URL: Final = (
+    "PostgreSQL: the URL cannot be used: it has to be postgresql://USER:PASSWORD@HOST:PORT/DATABASE,"
+    " with %40 for @, %3A for : and %2F for / within its parts"
+)
 _COMMAND_S: Final = 10.0  # longest wait for one statement, and for a connection
 _SCHEMA_LOCK: Final = 7_217_035  # any number: two orchestrators may make the tables at once
 _SCHEMA: Final = """
@@ -79,14 +84,13 @@ def _translated(
     async def run(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return await act(*args, **kwargs)
-        except (
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            OSError,
-            TimeoutError,
-            ValueError,  # a URL that is none
-        ) as error:
+        except asyncpg.ClientConfigurationError:
+            # The driver's words may hold a part of the password, where that is not encoded.
+            raise StoreError(_WRONG_URL) from None
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             raise StoreError(f"PostgreSQL: {error or type(error).__name__}") from error
+        except ValueError:  # a URL that is none, again
+            raise StoreError(_WRONG_URL) from None
 
     return run
 
@@ -94,11 +98,12 @@ def _translated(
 class PostgresTimelines:
     """A `TimelineStore` in the database of a `postgresql://` URL."""
 
-    def __init__(self, url: str, *, site: str = "default") -> None:
+    def __init__(self, url: str | Callable[[], str], *, site: str = "default") -> None:
         """Prepare; nothing is connected before `open`.
 
         Args:
-            url: database with user and password, as libpq writes it.
+            url: database with user and password, as libpq writes it; or what tells it, asked for
+                each connection, which may raise `StoreError`.
             site: under which name the rows are, for example `namespace/session`.
         """
         self._url = url
@@ -108,10 +113,15 @@ class PostgresTimelines:
     @_translated
     async def open(self) -> Kept:
         """See `TimelineStore`."""
-        # No smallest size: the pool would try to keep it while the database is away.
-        self._pool = await asyncpg.create_pool(
-            self._url, min_size=0, max_size=2, command_timeout=_COMMAND_S, timeout=_COMMAND_S
-        )
+        if self._pool is None:  # else an earlier attempt has made it
+            # No smallest size: the pool would try to keep it while the database is away.
+            self._pool = await asyncpg.create_pool(
+                min_size=0,
+                max_size=2,
+                connect=self._connect,
+                command_timeout=_COMMAND_S,
+                timeout=_COMMAND_S,
+            )
         async with self._connected().acquire() as connection, connection.transaction():
             # IF NOT EXISTS does not keep two from making the same table at the same time.
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _SCHEMA_LOCK)
@@ -163,6 +173,10 @@ class PostgresTimelines:
         pool, self._pool = self._pool, None
         if pool is not None:
             await pool.close()
+
+    async def _connect(self, *_: Any, **options: Any) -> Any:
+        url = self._url if isinstance(self._url, str) else self._url()
+        return await asyncpg.connect(url, **options)
 
     def _connected(self) -> asyncpg.Pool:
         if self._pool is None:

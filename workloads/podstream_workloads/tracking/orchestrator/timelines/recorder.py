@@ -40,7 +40,8 @@ class Recorder:
         self._merger = Merger(self.summary)
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
-        self._failing = False
+        self.trouble = ""
+        """Why nothing can be written at present; empty where it can."""
 
     async def open(self) -> Kept:
         """Open the store and start writing.
@@ -125,13 +126,13 @@ class Recorder:
         try:
             await self.flush()
         except StoreError as error:
-            if not self._failing:
+            if not self.trouble:
                 logger.warning("timelines cannot be written, retrying", extra={"error": str(error)})
-            self._failing = True
+            self.trouble = str(error)
         else:
-            if self._failing:
+            if self.trouble:
                 logger.info("timelines are written again")
-            self._failing = False
+            self.trouble = ""
 
     async def _write_often(self) -> None:
         while True:
