@@ -77,21 +77,23 @@ def test_pods_that_pull_reach_what_the_installation_names_and_dns_only() -> None
     assert dns["ports"] == [{"port": 53, "protocol": "UDP"}, tcp(53)]
 
 
-def test_sites_reach_the_databases_that_the_installation_names_and_dns_only() -> None:
+@pytest.mark.parametrize("what", ["PostgreSQL", "Rekognition"])
+def test_who_asks_a_service_reaches_what_the_installation_names_and_dns_only(what: str) -> None:
     allowed = [{"to": [{"ipBlock": {"cidr": "10.30.0.5/32"}}], "ports": [5432]}]
+    value = what.lower()
     (spec,) = [
         item["spec"]
         for item in of_kind(
-            render("default", f"networkPolicy.postgresql={json.dumps(allowed)}"), "NetworkPolicy"
+            render("default", f"networkPolicy.{value}={json.dumps(allowed)}"), "NetworkPolicy"
         )
-        if item["metadata"]["name"] == "podstream-postgresql"
+        if item["metadata"]["name"] == f"podstream-{value}"
     ]
     assert spec["podSelector"] == {
-        "matchLabels": {"podstream.dev/role": "session", "podstream.dev/asks": "PostgreSQL"}
+        "matchLabels": {"podstream.dev/role": "session", "podstream.dev/asks": what}
     }
     assert spec["policyTypes"] == ["Egress"]
-    database, dns = spec["egress"]
-    assert database == {"to": allowed[0]["to"], "ports": [tcp(5432)]}
+    service, dns = spec["egress"]
+    assert service == {"to": allowed[0]["to"], "ports": [tcp(5432)]}
     assert dns["ports"] == [{"port": 53, "protocol": "UDP"}, tcp(53)]
 
 

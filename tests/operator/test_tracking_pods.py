@@ -117,6 +117,24 @@ def test_files_are_mounted_read_only() -> None:
     assert gallery["persistentVolumeClaim"] == {"claimName": "faces", "readOnly": True}
 
 
+def test_a_cloud_with_rekognition_gets_its_credentials_and_the_way() -> None:
+    rekognition = {
+        "credentialsSecretRef": {"name": "aws"},
+        "faces": {"claimName": "people", "path": "known"},
+    }
+    cloud = reaching(recognition={"method": "Rekognition", "rekognition": rekognition})
+    body = build_session_pod(cloud, image=IMAGE, restarts=0)
+    assert body["metadata"]["labels"]["podstream.dev/asks"] == "Rekognition"
+    assert body["spec"]["volumes"][1:] == [
+        {"name": "credentials", "secret": {"secretName": "aws"}},
+        {"name": "faces", "persistentVolumeClaim": {"claimName": "people", "readOnly": True}},
+    ]
+    assert [mount["mountPath"] for mount in body["spec"]["containers"][0]["volumeMounts"][1:]] == [
+        "/podstream/tracking/credentials",
+        "/podstream/tracking/faces",
+    ]
+
+
 def test_who_answers_only_and_who_fetches_waits_for_no_client() -> None:
     cloud = reaching(recognition={"gallery": {"claimName": "faces", "path": "known.npz"}})
     assert not cloud.spec.needs_client

@@ -27,6 +27,9 @@ def asks_label(spec: CommonSpec) -> dict[str, str]:
     site = tracking.orchestrator
     if site is not None and site.timelines.postgresql is not None:
         return {names.LABEL_ASKS: names.ASKS_POSTGRESQL}
+    cloud = tracking.recognition
+    if cloud is not None and cloud.rekognition is not None:
+        return {names.LABEL_ASKS: names.ASKS_REKOGNITION}
     return {}
 
 

@@ -7,6 +7,7 @@ from podstream_core.api import (
     CommonSpec,
     ModelFile,
     PublicKeyRef,
+    Rekognition,
     SecretKeyRef,
     Tracking,
     TrackingOrchestrator,
@@ -28,6 +29,7 @@ def tracking_volumes(spec: CommonSpec) -> PodVolumes:
         found += _file("source", tracking.camera.source.file, path=names.TRACKING_SOURCE)
     if tracking.recognition is not None:
         found += _file("gallery", tracking.recognition.gallery, path=names.TRACKING_GALLERY)
+        found += _of_rekognition(tracking.recognition.rekognition)
     return found + _token(tracking)
 
 
@@ -43,6 +45,17 @@ def _of_site(site: TrackingOrchestrator) -> PodVolumes:
     if site.auth is not None:
         key = _key(site.auth.public_key)
         found += mounted("tracking-auth", key, path=names.TRACKING_AUTH, read_only=True)
+    return found
+
+
+def _of_rekognition(settings: Rekognition | None) -> PodVolumes:
+    if settings is None:
+        return NO_VOLUMES
+    secret = {"secret": {"secretName": settings.credentials_secret_ref.name}}
+    found = mounted("credentials", secret, path=names.TRACKING_CREDENTIALS, read_only=True)
+    if settings.faces is not None:
+        faces = claim(settings.faces.claim_name, read_only=True)
+        found += mounted("faces", faces, path=names.TRACKING_FACES, read_only=True)
     return found
 
 

@@ -76,6 +76,7 @@ class Answering:
     delay_s: float = 0.0
     asked: list[bytes] = field(default_factory=list)
     name: str = "answering"
+    trouble: str = ""
 
     async def open(self) -> None:
         pass

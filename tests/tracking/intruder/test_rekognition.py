@@ -1,7 +1,6 @@
 """boto3 against an own Rekognition over a loopback socket; every failure is undetermined."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,49 +13,12 @@ from podstream_workloads.tracking.intruder.recognisers.rekognition import (
     external_id,
 )
 from podstream_workloads.tracking.intruder.verdict import Outcome
+from tracking.intruder.aws_secret import KNOWN, write_secret
 from tracking.intruder.fake_rekognition import FakeRekognition
 from tracking.intruder.rendered_faces import alter, person, portrait
 from tracking.intruder.site_of import cloud_of, device, edge_of, jpeg, room, serving
 
-KNOWN, STRANGER = 1, 20
-
-
-def write_secret(folder: Path, key: str, *, token: str = "") -> None:
-    """A Secret's files as the kubelet mounts them: `..data` is a link that is swapped at once."""
-    version = folder / f"..{key}{token}"
-    version.mkdir(parents=True)
-    (version / "AWS_ACCESS_KEY_ID").write_text(f"{key}\n")
-    (version / "AWS_SECRET_ACCESS_KEY").write_text("secret")
-    (version / "AWS_SESSION_TOKEN").write_text(token)
-    link = folder / "..next"
-    link.symlink_to(version.name)
-    link.replace(folder / "..data")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        if not (folder / name).exists():
-            (folder / name).symlink_to(f"..data/{name}")
-
-
-@pytest.fixture
-def secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A mounted Secret; nothing else of this machine is asked for credentials."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    folder = tmp_path / "secret"
-    write_secret(folder, "AKIAFIRST")
-    return folder
-
-
-@pytest.fixture
-def faces(tmp_path: Path) -> Path:
-    """A folder of known faces."""
-    folder = tmp_path / "known_faces"
-    folder.mkdir()
-    for seed in (KNOWN, 2, 3):
-        (folder / f"person {seed}.jpg").write_bytes(jpeg(portrait(person(seed))))
-    return folder
+STRANGER = 20
 
 
 @asynccontextmanager

@@ -181,13 +181,61 @@ class TrackingEdge(ApiValue, frozen=True, kw_only=True):
     upload_page: bool = False
 
 
+class RecognitionMethod(StrEnum):
+    """Who says whether a face is known."""
+
+    LOCAL = "Local"
+    """The pod itself, with a gallery."""
+    REKOGNITION = "Rekognition"
+    """AWS, with a collection of faces."""
+
+
+class SecretRef(ApiValue, frozen=True, kw_only=True):
+    """A Secret of the session's namespace."""
+
+    name: str
+
+
+class FacesFolder(ApiValue, frozen=True, kw_only=True):
+    """`spec.tracking.recognition.rekognition.faces`: pictures, each named like its person."""
+
+    claim_name: str
+    path: Annotated[str, Meta(max_length=512, pattern=_BELOW)] | None = None
+    """Folder below the volume's root; `None`: the root."""
+
+
+class Rekognition(ApiValue, frozen=True, kw_only=True):
+    """`spec.tracking.recognition.rekognition`."""
+
+    credentials_secret_ref: SecretRef
+    """With AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and perhaps AWS_SESSION_TOKEN."""
+    region: Annotated[str, Meta(max_length=32, pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")] = (
+        "us-east-1"
+    )
+    endpoint_url: (
+        Annotated[str, Meta(max_length=512, pattern=r"^https?://[^/\s@]+(/\S*)?$")] | None
+    ) = None
+    """Instead of AWS's own address."""
+    collection: Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9_.-]+$")] = (
+        "known_persons"
+    )
+    faces: FacesFolder | None = None
+    """Who is put into the collection at the start."""
+    similarity: Annotated[float, Meta(ge=0, le=100)] = 75
+    """Least likeness that counts as known, percent."""
+    requests_per_second: Annotated[float, Meta(ge=0.1, le=1000)] = 5
+
+
 class TrackingRecognition(ApiValue, frozen=True, kw_only=True):
     """`spec.tracking.recognition`: says whether a face is known."""
 
-    gallery: ModelFile
-    """Made by `podstream-faces train`."""
+    method: RecognitionMethod = RecognitionMethod.LOCAL
+    gallery: ModelFile | None = None
+    """Of Local; made by `podstream-faces train`."""
     threshold: Annotated[float, Meta(ge=-1, le=1)] | None = None
-    """Instead of the gallery's own."""
+    """Of Local; instead of the gallery's own."""
+    rekognition: Rekognition | None = None
+    """Of Rekognition."""
     upload_page: bool = False
 
 

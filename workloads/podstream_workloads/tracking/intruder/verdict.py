@@ -45,6 +45,11 @@ class Recogniser(Protocol):
         """`local` or `rekognition`, in logs and results."""
         ...
 
+    @property
+    def trouble(self) -> str:
+        """Why every verdict is undetermined at present, in words for people; empty otherwise."""
+        ...
+
     async def open(self) -> None:
         """Make ready; may take seconds. What may pass is not raised: verdicts then say so."""
         ...

@@ -7,7 +7,6 @@ from typing import Final
 
 from aiohttp import web
 
-from podstream_core import names
 from podstream_core.api import (
     EdgeResults,
     RecognitionResults,
@@ -26,13 +25,15 @@ from podstream_workloads.tracking.intruder import (
     IntruderEdge,
     IntruderEdgeSettings,
 )
-from podstream_workloads.tracking.intruder.recognisers.local.recogniser import LocalRecogniser
 from podstream_workloads.tracking.members.looking import detector_settings
 from podstream_workloads.tracking.members.peer import PeerSession
+from podstream_workloads.tracking.members.recognising import recogniser_of
 
 _CALLERS: Final = 16
 """HTTP connections at a time, for the upload page and health."""
 _CLOUD_CALLERS: Final = 64
+_PREPARE_S: Final = 20.0
+"""A cloud is ready after so long at the latest; the agent gives it 60 s."""
 _SHOWN_CHARS: Final = 300
 
 
@@ -115,11 +116,16 @@ class CloudMember:
     """Says whether a face is known."""
 
     def __init__(self, spec: TrackingRecognition, *, volumes: Path) -> None:
-        gallery = volumes / names.TRACKING_GALLERY / spec.gallery.path
+        """Prepare.
+
+        Raises:
+            SpecRejected: the spec does not say who is known.
+        """
+        self._recogniser = recogniser_of(spec, volumes=volumes)
         self._service = CloudService(
-            CloudSettings(upload_page=spec.upload_page),
-            recogniser=LocalRecogniser(gallery, threshold=spec.threshold),
+            CloudSettings(upload_page=spec.upload_page), recogniser=self._recogniser
         )
+        self._opening: asyncio.Task[None] | None = None
 
     @property
     def capacities(self) -> Mapping[str, int]:
@@ -128,7 +134,12 @@ class CloudMember:
 
     async def open(self, context: WorkloadContext) -> web.Application:
         """See `Member`."""
-        await self._service.open()
+        # AWS may be away, or have hundreds of faces to learn: pictures wait for it meanwhile, and
+        # are undetermined where that takes too long.
+        self._opening = asyncio.create_task(self._service.open(), name="recogniser")
+        await asyncio.wait([self._opening], timeout=_PREPARE_S)
+        if self._opening.done():
+            self._opening.result()
         return self._service.app()
 
     def results(self) -> TrackingResults:
@@ -141,7 +152,7 @@ class CloudMember:
                 unknown=found.unknown,
                 undetermined=found.undetermined,
                 refused=found.refused,
-                message=found.last_reason[:_SHOWN_CHARS] or None,
+                message=(self._recogniser.trouble or found.last_reason)[:_SHOWN_CHARS] or None,
                 recognise_ms=found.recognise_ms,
             )
         )
@@ -158,4 +169,7 @@ class CloudMember:
 
     async def close(self) -> None:
         """See `Member`."""
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait([self._opening])
         await self._service.close()

@@ -82,6 +82,11 @@ class RekognitionRecogniser:
         self.calls = 0
         """Searches that AWS was asked for."""
 
+    @property
+    def trouble(self) -> str:
+        """Why the collection is not there yet, after a first attempt."""
+        return "" if self._ready else self._why_not
+
     async def open(self) -> None:
         """Make the collection and index the known faces; a failure is tried again later."""
         await self._prepare()

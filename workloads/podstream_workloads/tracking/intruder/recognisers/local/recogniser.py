@@ -37,11 +37,13 @@ class LocalRecogniser:
         self._finder = FaceFinder()
         self._gallery: Gallery | None = None
         self._stamp: tuple[int, int] | None = None
+        self.trouble = ""
+        """See `Recogniser`."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="faces")
 
     async def open(self) -> None:
         """Read the gallery; a missing one makes every verdict undetermined until it is there."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._refresh)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._look_again)
 
     async def recognise(self, picture: bytes, *, track: str) -> Verdict:
         """The verdict on the largest face; `track` is not used: every picture is cheap."""
@@ -54,9 +56,9 @@ class LocalRecogniser:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _verdict(self, picture: bytes) -> Verdict:
-        why = self._refresh()
+        self._look_again()
         if self._gallery is None:
-            return undetermined(f"no gallery: {why}")
+            return undetermined(self.trouble)
         try:
             pixels = decode(picture, limits=self._limits)
         except PictureRefused as refused:
@@ -69,6 +71,10 @@ class LocalRecogniser:
         if likeness >= least:
             return Verdict(Outcome.KNOWN, name=name, similarity=likeness)
         return Verdict(Outcome.UNKNOWN, similarity=likeness)
+
+    def _look_again(self) -> None:
+        why = self._refresh()
+        self.trouble = f"no gallery: {why}" if self._gallery is None else ""
 
     def _refresh(self) -> str:
         """Read the gallery where it is new; returns why it could not be read."""
