@@ -2,9 +2,9 @@
 
 from podstream_core.api import Codec
 from podstream_workloads.media.encoders.settings import encoder_settings
+from podstream_workloads.media.seats import Seat, Seats
 from podstream_workloads.stream.frames import Frame
 from podstream_workloads.stream.webrtc.programme import Programme
-from podstream_workloads.stream.webrtc.seats import Seat, Seats
 from podstream_workloads.stream.webrtc.viewer import StreamViewer
 
 

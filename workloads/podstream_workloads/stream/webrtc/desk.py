@@ -5,10 +5,10 @@ from collections.abc import Callable
 from podstream_core.api import Codec, SourceType, Stream, StreamSourceResults
 from podstream_workloads.agent import UnsupportedOffer, WorkloadContext
 from podstream_workloads.media.offers import check_offer, check_upload
+from podstream_workloads.media.seats import Seats
 from podstream_workloads.stream.frames import Frame
 from podstream_workloads.stream.webrtc.broadcast import Broadcast
 from podstream_workloads.stream.webrtc.publishing import Publishing
-from podstream_workloads.stream.webrtc.seats import Seats
 
 
 class Desk:

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from podstream_core.api import Stream, StreamSourceResults
+from podstream_workloads.media.seats import Seat, Seats
 from podstream_workloads.stream.frames import Frame
 from podstream_workloads.stream.sources.decoding import Scaler
 from podstream_workloads.stream.webrtc.publisher import StreamPublisher
-from podstream_workloads.stream.webrtc.seats import Seat, Seats
 
 
 class Publishing:

@@ -17,8 +17,8 @@ class Send(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class IntruderEdgeSettings:
-    """A site's edge: cameras and alarms dial in by Socket.IO."""
+class DoorSettings:
+    """What frames may come in by Socket.IO."""
 
     max_connections: int = 16
     """Sockets at a time, alarms too."""
@@ -35,6 +35,12 @@ class IntruderEdgeSettings:
     and a frame that comes meanwhile is refused."""
     camera_burst: int = 128
     """Messages of one socket at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class IntruderEdgeSettings(DoorSettings):
+    """A site's edge: cameras and alarms dial in by Socket.IO."""
+
     confidence: float = 0.5
     """Least score of a detection that counts as a person."""
     labels: tuple[str, ...] = ()

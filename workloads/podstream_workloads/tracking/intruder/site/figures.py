@@ -55,18 +55,24 @@ class IntruderEdgeFigures:
 
 
 @dataclass(slots=True)
-class Tally:
-    """The counters."""
+class DoorTally:
+    """What came in, as counters."""
 
     connections: int = 0
     connections_ever: int = 0
     frames: int = 0
+    dropped: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Tally(DoorTally):
+    """The counters of an edge."""
+
     processed: int = 0
     looked_at: int = 0
-    dropped: int = 0
     undecodable: int = 0
     failed: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
     with_persons: int = 0
     persons: int = 0
     requests: int = 0

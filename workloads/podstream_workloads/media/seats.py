@@ -1,4 +1,4 @@
-"""The peer connections of a stream: opened by an offer, closed by either side, each once."""
+"""The peer connections of a session: opened by an offer, closed by either side, each once."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ class Seat:
         self._seats.changed()
 
     def first_frame(self) -> None:
-        """The first picture is there; the pipeline reports it itself."""
+        """The first picture is there; who uses it reports it itself."""
 
     def lost(self, reason: str) -> None:
         """The connection is over and closed."""
