@@ -1,11 +1,14 @@
 import random
+from typing import Any
 
 import numpy as np
 import pytest
 
+from fakes.balls import errors
 from podstream_core.api import Ball
 from podstream_workloads.circle.color import ball_color
 from podstream_workloads.circle.draw import BLACK, Canvas, YuvColor
+from podstream_workloads.discfit.tracker import DiscTracker
 
 GREEN = YuvColor.from_rgb(0, 255, 0)
 
@@ -72,3 +75,17 @@ def test_the_fixed_ball_is_pure_green_and_random_ones_stand_out() -> None:
     assert len(drawn) > 150
     assert min(color.y for color in drawn) >= 110
     assert ball_color(Ball(color="#ff0000"), rng=rng) == YuvColor.from_rgb(255, 0, 0)
+
+
+@pytest.mark.parametrize("radius", [8, 20, 40])
+def test_the_centre_that_can_be_measured_is_the_one_that_was_meant(radius: int) -> None:
+    rng = random.Random(4)
+    canvas = Canvas(width=320, height=240, radius=radius, color=GREEN)
+    pairs: list[Any] = []
+    for _ in range(40):
+        x, y = rng.uniform(radius, 320 - radius), rng.uniform(radius, 240 - radius)
+        ball = DiscTracker().find(canvas.draw(x, y))
+        pairs.append(((x, y), None if ball is None else (ball.x, ball.y)))
+    seen = errors(pairs)
+    assert seen.missed == 0
+    assert seen.rmse < 0.0015

@@ -1,9 +1,9 @@
 """Draws the ball straight into the planes of a yuv420p picture, antialiased, at sub-pixel places.
 
-Coverage of a pixel is `clip(r + 1/2 - d, 0, 1)` with its centre's distance d: the area of a
-half-plane in a unit pixel to within 0.04 for the radii that are allowed. Chroma samples lie between
-two luma columns and rows and take the mean of their four luma pixels' coverage. Only the box
-around the ball is touched, and the box of the frame before is wiped.
+A pixel at the edge gets the share of its area that the disc covers (see `coverage`): a ramp over
+the distance alone would move the centre that can be measured by 0.0025 px, more than H264 does.
+Chroma samples lie between two luma columns and rows and take the mean of their four luma pixels'
+coverage. Only the box around the ball is touched, and the box of the frame before is wiped.
 """
 
 import math
@@ -43,6 +43,9 @@ class YuvColor:
 
 
 BLACK = YuvColor.from_rgb(0, 0, 0)
+_EDGE = 0.75
+"""Pixels whose centre is farther from the edge than half of their diagonal are all in or all out;
+the bend is within what is left."""
 
 
 class Canvas:
@@ -66,10 +69,9 @@ class Canvas:
         picture.wipe()
         box = self._box(x, y)
         left, top, right, bottom = box
-        columns = np.arange(left, right, dtype=np.float32) - np.float32(x)
-        rows = np.arange(top, bottom, dtype=np.float32) - np.float32(y)
-        distance = np.sqrt(rows[:, None] ** 2 + columns[None, :] ** 2)
-        picture.blend(box, np.clip(self._radius + 0.5 - distance, 0, 1), self._color)
+        columns = (np.arange(left, right) - x).astype(np.float32)
+        rows = (np.arange(top, bottom) - y).astype(np.float32)
+        picture.blend(box, coverage(rows, columns, self._radius), self._color)
         if number is not None:
             picture.stamp(framecode.blocks(number))
         return picture.frame
@@ -82,6 +84,34 @@ class Canvas:
             min(self._width, (math.ceil(x + reach) + 2) & ~1),
             min(self._height, (math.ceil(y + reach) + 2) & ~1),
         )
+
+
+def coverage(rows: np.ndarray, columns: np.ndarray, radius: float) -> np.ndarray:
+    """Share of each pixel that a disc around (0, 0) covers.
+
+    At the edge the disc is taken for a half-plane. With p and q the larger and the smaller part of
+    its unit normal and u the distance from its border to the pixel's centre, the covered area of a
+    unit square is 1/2 + u/p where the border cuts two opposite sides, |u| <= (p - q)/2, and lacks
+    z²/(2pq) of a full (or empty) one where it cuts a corner off, z = (p + q)/2 - |u|. The border's
+    bend takes 1/(24 d) from u, d the pixel's distance from the centre. Within 0.01 of the true
+    area, and without a preference for any side.
+
+    Args:
+        rows: pixel centres from top to bottom, relative to the disc's.
+        columns: the same from left to right.
+        radius: pixels, at least 4.
+    """
+    squares = (rows * rows)[:, None] + (columns * columns)[None, :] - np.float32(radius * radius)
+    covered: np.ndarray = (squares < 0).astype(np.float32)
+    at = np.nonzero(np.abs(squares) < _EDGE * (2 * radius + _EDGE))
+    d = np.sqrt(squares[at] + np.float32(radius * radius))
+    across, down = np.abs(columns[at[1]]) / d, np.abs(rows[at[0]]) / d
+    p = np.maximum(across, down)
+    q = np.minimum(across, down) + np.float32(1e-4)  # not 0: it is divided by
+    u = radius - d - 1 / (24 * d)
+    side = 0.5 - np.maximum(0, (p + q) / 2 - np.abs(u)) ** 2 / (2 * p * q)
+    covered[at] = 0.5 + np.where(np.abs(u) < (p - q) / 2, u / p, np.sign(u) * side)
+    return covered
 
 
 class _Picture:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import functools
 import logging
-from concurrent.futures import ThreadPoolExecutor
 
 import av
 from aiortc import (
@@ -18,6 +17,7 @@ from aiortc.mediastreams import MediaStreamError
 
 from podstream_workloads.circle.estimators import HoughEstimator
 from podstream_workloads.circle.signalling import MAX_LINE, Bye, SignallingChannel
+from podstream_workloads.circle.standalone.detection import Detection
 from podstream_workloads.circle.standalone.display import Window
 from podstream_workloads.circle.standalone.options import ClientOptions
 from podstream_workloads.circle.standalone.program import Program
@@ -35,9 +35,9 @@ class ClientProgram(Program):
 
     def __init__(self, options: ClientOptions, *, window: Window | None) -> None:
         self._options = options
-        self._estimator = HoughEstimator(dp=options.dp, min_dist=options.min_dist)
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="estimator")
         self._frames: LatestBox[av.VideoFrame] = LatestBox()
+        hough = HoughEstimator(dp=options.dp, min_dist=options.min_dist)
+        self._detection = Detection(hough, self._frames)
         self._window = window
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._signalling: SignallingChannel | None = None
@@ -82,7 +82,7 @@ class ClientProgram(Program):
             await self._signalling.send_bye()
             await self._signalling.close()
         await aiortc_private.close_quietly(self._peer)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._detection.close()
 
     async def _dial(self) -> SignallingChannel:
         """Connect, however long the server takes to appear."""
@@ -139,21 +139,9 @@ class ClientProgram(Program):
 
     async def _estimate(self, channel: RTCDataChannel) -> None:
         """Newest frame, estimate, answer; what comes in meanwhile is skipped, not queued."""
-        loop = asyncio.get_running_loop()
-        last = (-1.0, -1.0)
         with contextlib.suppress(BoxClosed):
             while channel.readyState == "open":
-                frame = await self._frames.get()
-                found = await loop.run_in_executor(self._pool, self._estimator.estimate, frame)
-                # The original answers a frame without a ball with the place it saw last.
-                last = found or last
+                frame, text = await self._detection.next()
                 if self._window is not None:
                     self._window.show(functools.partial(frame.to_ndarray, format="bgr24"))
-                place = (round(last[0]), round(last[1]))
-                text = format_original(place, pts=frame.pts or 0)
                 channel.send(text)
-
-
-def format_original(place: tuple[int, int], *, pts: int) -> str:
-    """The original's message: three whole numbers with tabs between them."""
-    return f"{place[0]}\t{place[1]}\t{pts}"
