@@ -97,6 +97,7 @@ class Reconciler:
                 pods=self._cache.pods_of(session),
                 memory=memory,
                 offer=self._offer(session, memory=memory),
+                peer=self._peer(session),
                 agent=sight.agent if sight else None,
                 agent_pod_uid=sight.agent_pod_uid if sight else None,
             )
@@ -139,6 +140,15 @@ class Reconciler:
             return NO_OFFER
         self._unplaced.add(session.key)
         return self._offers.offer(session)
+
+    def _peer(self, session: StreamSession) -> StreamSession | None:
+        """The session that this one refers to."""
+        tracking = session.spec.tracking
+        if tracking is None or tracking.dials is None:
+            return None
+        key = SessionKey(session.metadata.namespace, tracking.dials.name)
+        known = self._cache.session(key)
+        return None if known is None else known.session
 
     def unplaced(self, namespace: str) -> list[SessionKey]:
         """Sessions that had no pod when they were looked at last."""

@@ -11,7 +11,7 @@ VIEWER: Final = "viewer"
 """Role of clients that only look on: many, on a session that lives by others."""
 _ROLES: Final = {
     Protocol.WHEP: {"circle": "player", "stream": VIEWER},
-    Protocol.WHIP: {"circle": "player", "stream": "publisher"},
+    Protocol.WHIP: {"circle": "player", "stream": "publisher", "tracking": "publisher"},
     Protocol.SIGNALLING: {"circle": "player"},
     Protocol.GRPC: {"imageOps": "caller"},
     Protocol.TCP: {"stream": "publisher"},

@@ -48,12 +48,14 @@ def run(
     pods: tuple[PodFacts, ...] = (),
     agent: AgentReply | None = None,
     memory: Memory | None = None,
+    peer: StreamSession | None = None,
     now: datetime = START,
 ) -> Plan:
     asked = [pod.uid for pod in pods if pod.role == names.ROLE_SESSION and not pod.gone]
     observed = Observed(
         pods=pods,
         memory=memory or make_memory(),
+        peer=peer,
         agent=agent,
         agent_pod_uid=asked[-1] if agent and asked else None,
     )

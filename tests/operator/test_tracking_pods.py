@@ -102,6 +102,39 @@ def test_a_pod_that_reaches_another_session_gets_that_one_s_token_and_the_way() 
         } in container["env"]
 
 
+def test_a_camera_of_rtsp_may_reach_what_streams_may() -> None:
+    source = {"type": "RTSP", "rtsp": {"url": "rtsp://camera.example/live"}}
+    body = build_session_pod(reaching(camera={**CAMERA, "source": source}), image=IMAGE, restarts=0)
+    labels = body["metadata"]["labels"]
+    assert (labels["podstream.dev/pulls"], labels["podstream.dev/dials"]) == ("RTSP", "router")
+
+
+def test_a_camera_s_film_truth_and_token_are_mounted() -> None:
+    camera = {
+        "id": "gate",
+        "siteRef": {"name": "yard"},
+        "source": {"type": "File", "file": {"configMapName": "films", "path": "a.mp4"}},
+        "truth": {"claimName": "truths", "path": "a.txt"},
+        "tokenSecretRef": {"name": "processor"},
+    }
+    volumes = pod(reaching(camera=camera))["volumes"][1:]
+    assert volumes[:3] == [
+        {"name": "source", "configMap": {"name": "films"}},
+        {"name": "truth", "persistentVolumeClaim": {"claimName": "truths", "readOnly": True}},
+        {
+            "name": "token",
+            "secret": {"secretName": "processor", "items": [{"key": "token", "path": "token"}]},
+        },
+    ]
+
+
+def test_a_camera_that_a_client_feeds_waits_for_it() -> None:
+    for kind in ("WHIP", "SocketIO"):
+        fed = reaching(camera={**CAMERA, "source": {"type": kind}})
+        assert fed.spec.needs_client
+        assert fed.spec.is_published == (kind == "WHIP")
+
+
 def test_files_are_mounted_read_only() -> None:
     mounts = pod(reaching(camera=CAMERA))["containers"][0]["volumeMounts"]
     assert {

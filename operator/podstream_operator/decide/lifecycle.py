@@ -19,6 +19,7 @@ from podstream_operator.decide.client import client_actions, client_trouble
 from podstream_operator.decide.dialling import dial_delay_s
 from podstream_operator.decide.live import is_followed, spec_update
 from podstream_operator.decide.loss import DELETION_MARGIN, PodEnd, pod_end
+from podstream_operator.decide.peers import peer_problem
 from podstream_operator.decide.placement import current_pod, restarts_of, surplus_pods
 from podstream_operator.decide.placing import REJECTION_RETRY_S, Placing, place
 from podstream_operator.decide.plan import Action, ContactAgent, DeletePod, DrainAgent, Plan
@@ -310,6 +311,8 @@ class _Step:
         problem = self.placing.problem or startup_problem(
             self.pod, agent=self.agent, memory=self.memory, now=self.now
         )
+        if problem is None and self._waits_long():
+            problem = peer_problem(self.session, peer=self.observed.peer)
         if problem is None:
             return None
         before = self.previous.condition(ConditionType.READY)
@@ -317,6 +320,11 @@ class _Step:
             # The kubelet words the same cause in turns; the first wording stays.
             return problem.reason, before.message
         return problem.reason, problem.message
+
+    def _waits_long(self) -> bool:
+        """Whether the pod has had time to get what others bring along: they may come together."""
+        created_at = None if self.pod is None else self.pod.created_at
+        return created_at is not None and self.now - created_at >= PATIENCE
 
     def _startup_poll_s(self) -> float:
         """When a starting session is worth another look without an event."""

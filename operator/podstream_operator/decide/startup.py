@@ -32,6 +32,9 @@ _WAITING_TROUBLE: Final = {
 PROBLEM_REASONS: Final = frozenset(_WAITING_TROUBLE.values()) | {
     "AgentRefused",
     "AgentUnreachable",
+    "PeerHasNoToken",
+    "PeerMismatch",
+    "PeerNotFound",
     "PodRejected",
     "PoolExhausted",
     "PoolNotFound",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from podstream_core.agentapi import AgentState
-from podstream_core.api import SessionStatus
+from podstream_core.api import SessionStatus, StreamSession
 from podstream_operator.facts.agent import AgentReply
 from podstream_operator.facts.pod import PodFacts
 from podstream_operator.facts.pools import NO_OFFER, Offer
@@ -63,6 +63,8 @@ class Observed:
     memory: Memory
     offer: Offer = NO_OFFER
     """What pools have for a session without a pod."""
+    peer: StreamSession | None = None
+    """The session that this one's pod reaches, where it names one that exists."""
     agent: AgentReply | None = None
     """An agent's answer in this very reconcile; `None` until one was asked."""
     agent_pod_uid: str | None = None

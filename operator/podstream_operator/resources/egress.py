@@ -1,13 +1,16 @@
 """Which session pods begin connections of their own: the chart's policy selects them by a label."""
 
 from podstream_core import names
-from podstream_core.api import CommonSpec, SourceType
+from podstream_core.api import CameraSourceType, CommonSpec, SourceType
 
 
 def pulls_label(spec: CommonSpec) -> dict[str, str]:
     """The label of a pod that pulls its video; none on all others."""
     stream = spec.stream
-    if stream is None or stream.source.type is not SourceType.RTSP:
+    camera = None if spec.tracking is None else spec.tracking.camera
+    if (stream is None or stream.source.type is not SourceType.RTSP) and (
+        camera is None or camera.source.type is not CameraSourceType.RTSP
+    ):
         return {}
     return {names.LABEL_PULLS: SourceType.RTSP.value}
 

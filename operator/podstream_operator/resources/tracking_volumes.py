@@ -6,10 +6,12 @@ from podstream_core import names
 from podstream_core.api import (
     CommonSpec,
     ModelFile,
+    MountedFile,
     PublicKeyRef,
     Rekognition,
     SecretKeyRef,
     Tracking,
+    TrackingCamera,
     TrackingOrchestrator,
 )
 from podstream_operator.resources.names import session_secret_name
@@ -26,7 +28,7 @@ def tracking_volumes(spec: CommonSpec) -> PodVolumes:
     if looks is not None:
         found += _file("model", looks.detector.model, path=names.TRACKING_MODEL)
     if tracking.camera is not None:
-        found += _file("source", tracking.camera.source.file, path=names.TRACKING_SOURCE)
+        found += _of_camera(tracking.camera)
     if tracking.recognition is not None:
         found += _file("gallery", tracking.recognition.gallery, path=names.TRACKING_GALLERY)
         found += _of_rekognition(tracking.recognition.rekognition)
@@ -46,6 +48,25 @@ def _of_site(site: TrackingOrchestrator) -> PodVolumes:
         key = _key(site.auth.public_key)
         found += mounted("tracking-auth", key, path=names.TRACKING_AUTH, read_only=True)
     return found
+
+
+def _of_camera(camera: TrackingCamera) -> PodVolumes:
+    found = _mounted_file("source", camera.source.file, path=names.TRACKING_SOURCE)
+    found += _mounted_file("truth", camera.truth, path=names.TRACKING_TRUTH)
+    if camera.token_secret_ref is not None:
+        token = _one_key(camera.token_secret_ref, path=names.SECRET_TOKEN_KEY)
+        found += mounted("token", token, path=names.TRACKING_TOKEN, read_only=True)
+    return found
+
+
+def _mounted_file(name: str, file: MountedFile | None, *, path: str) -> PodVolumes:
+    if file is None:
+        return NO_VOLUMES
+    if file.claim_name is not None:
+        source = claim(file.claim_name, read_only=True)
+    else:
+        source = {"configMap": {"name": file.config_map_name}}
+    return mounted(name, source, path=path, read_only=True)
 
 
 def _of_rekognition(settings: Rekognition | None) -> PodVolumes:

@@ -160,6 +160,17 @@ async def test_a_token_comes_first_and_again_when_it_changes(
     assert site.headers == ["Bearer r"]
 
 
+async def test_the_router_s_token_is_read_for_each_connection(site: Site, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("first\n")
+    async with running(site, bearer_file=file):
+        await site.told("identifier")
+        file.write_text("renewed\n")
+        await site.sockets[0].close()
+        await site.told("identifier", 2)
+    assert site.headers == ["Bearer first", "Bearer renewed"]
+
+
 async def test_a_started_box_becomes_the_object_and_its_map_is_sent(site: Site) -> None:
     async with running(site) as processor:
         processor.send(frame(1.0, t3=RED, t4=BLUE))

@@ -14,7 +14,7 @@ from podstream_core.api.circle import Circle
 from podstream_core.api.image_ops import ImageOps
 from podstream_core.api.status import SessionStatus
 from podstream_core.api.stream import SourceType, Stream
-from podstream_core.api.tracking import Tracking
+from podstream_core.api.tracking import CameraSourceType, Tracking
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
 
@@ -133,7 +133,10 @@ class CommonSpec(ApiValue, frozen=True, kw_only=True):
         """Whether a client's video comes in by WHIP."""
         if self.circle is not None:
             return self.circle.source == "Upload"
-        return self.stream is not None and self.stream.source.type is SourceType.WHIP
+        if self.stream is not None and self.stream.source.type is SourceType.WHIP:
+            return True
+        camera = None if self.tracking is None else self.tracking.camera
+        return camera is not None and camera.source.type is CameraSourceType.WHIP
 
     @property
     def needs_client(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from podstream_core.api.base import ApiValue
+from podstream_core.api.stream import StreamRtsp
 
 SHOWN_TIMELINES: Final = 10
 """Objects whose timelines stand in status; all of them are behind `/timelines`."""
@@ -142,11 +143,26 @@ class CameraSourceType(StrEnum):
     """Where a camera's pictures come from."""
 
     FILE = "File"
+    RTSP = "RTSP"
+    """The pod pulls the video of a camera or server."""
+    WHIP = "WHIP"
+    """A client publishes over WebRTC."""
+    SOCKET_IO = "SocketIO"
+    """A client sends pictures, as it would to the edge of intruder detection."""
     SYNTHETIC = "Synthetic"
     """A drawn scene with two people, without an end."""
 
 
-class CameraFile(ModelFile, frozen=True, kw_only=True):
+class MountedFile(ApiValue, frozen=True, kw_only=True):
+    """A file of a claim or of a ConfigMap; one of the two is set."""
+
+    claim_name: str | None = None
+    config_map_name: str | None = None
+    path: Annotated[str, Meta(min_length=1, max_length=512, pattern=_BELOW)]
+    """Below the volume's root; a key of the ConfigMap."""
+
+
+class CameraFile(MountedFile, frozen=True, kw_only=True):
     """`spec.tracking.camera.source.file`."""
 
     loop: bool = False
@@ -158,6 +174,25 @@ class CameraSource(ApiValue, frozen=True, kw_only=True):
     type: CameraSourceType = CameraSourceType.SYNTHETIC
     file: CameraFile | None = None
     """Of File."""
+    rtsp: StreamRtsp | None = None
+    """Of RTSP."""
+
+    @property
+    def is_client(self) -> bool:
+        """Whether pictures come from a client."""
+        return self.type in (CameraSourceType.WHIP, CameraSourceType.SOCKET_IO)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether it ends by itself."""
+        plays_once = self.file is not None and not self.file.loop
+        return self.type is CameraSourceType.FILE and plays_once
+
+
+class TokenSecretRef(SecretKeyRef, frozen=True, kw_only=True):
+    """`spec.tracking.camera.tokenSecretRef`."""
+
+    key: Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")] = "token"
 
 
 class TrackingCamera(ApiValue, frozen=True, kw_only=True):
@@ -169,7 +204,11 @@ class TrackingCamera(ApiValue, frozen=True, kw_only=True):
     source: CameraSource = CameraSource()
     detector: TrackingDetector = TrackingDetector()
     fps: Annotated[int, Meta(ge=1, le=60)] = 10
-    """Pictures a second that are looked at, at most."""
+    """Pictures a second that are looked at, at most; SocketIO: all of them are."""
+    token_secret_ref: TokenSecretRef | None = None
+    """Of the token that the site's own auth asks processors for."""
+    truth: MountedFile | None = None
+    """Where everybody is in each frame of the file, in the MOT challenge's format."""
 
 
 class TrackingEdge(ApiValue, frozen=True, kw_only=True):
@@ -257,8 +296,9 @@ class Tracking(ApiValue, frozen=True, kw_only=True):
     @property
     def needs_client(self) -> bool:
         """Whether nothing goes on until somebody connects."""
-        # A camera fetches its pictures, and recognition only answers.
-        return self.camera is None and self.recognition is None
+        if self.camera is not None:
+            return self.camera.source.is_client
+        return self.recognition is None  # it only answers
 
 
 class ObjectTimeline(ApiValue, frozen=True, kw_only=True):
@@ -299,6 +339,26 @@ class OrchestratorResults(ApiValue, frozen=True, kw_only=True):
     """The first ten, by id."""
 
 
+class TrackingQuality(ApiValue, frozen=True, kw_only=True):
+    """`status.results.tracking.camera.quality`: the run against its truth, 1 at best."""
+
+    mota: float | None = None
+    """CLEAR MOT; below 0 where more is wrong than there is to find."""
+    motp: float | None = None
+    """Of CLEAR MOT: mean overlap of matches."""
+    idf1: float | None = None
+    hota: float | None = None
+    frames: int = 0
+    """That were judged."""
+    switches: int = 0
+    """Times that a person's track became another one."""
+    misses: int = 0
+    """Boxes of the truth without one here."""
+    false_positives: int = 0
+    people: int = 0
+    """In the truth."""
+
+
 class CameraResults(ApiValue, frozen=True, kw_only=True):
     """`status.results.tracking.camera`."""
 
@@ -309,6 +369,8 @@ class CameraResults(ApiValue, frozen=True, kw_only=True):
     """That were worked on."""
     dropped: int = 0
     """That newer ones replaced before."""
+    refused: int = 0
+    """Pictures and messages of SocketIO that were not accepted."""
     tracks: int = 0
     """Persons followed, each anew when it returns."""
     present: int = 0
@@ -317,6 +379,8 @@ class CameraResults(ApiValue, frozen=True, kw_only=True):
     """Messages of boxes."""
     message: str | None = None
     """Why there are no pictures, or no connection."""
+    quality: TrackingQuality | None = None
+    """At the end of a file with truth."""
 
 
 class EdgeResults(ApiValue, frozen=True, kw_only=True):

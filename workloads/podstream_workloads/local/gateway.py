@@ -39,7 +39,7 @@ RETRY_PERIOD_S: Final = 0.1
 MAX_SDP_BYTES: Final = 64 * 1024
 _ROLES: Final = {
     Protocol.WHEP: {"circle": "player", "stream": "viewer"},
-    Protocol.WHIP: {"circle": "player", "stream": "publisher"},
+    Protocol.WHIP: {"circle": "player", "stream": "publisher", "tracking": "publisher"},
     Protocol.SIGNALLING: {"circle": "player"},
     Protocol.GRPC: {"imageOps": "caller"},
     Protocol.TCP: {"stream": "publisher"},

@@ -28,7 +28,7 @@ from podstream_workloads.agent import (
     WorkloadContext,
     WorkloadResults,
 )
-from podstream_workloads.tracking.members.member import Member
+from podstream_workloads.tracking.members.member import Member, TakesVideo
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class TrackingWorkload(Workload):
 
     name: ClassVar[str] = "tracking"
     roles: ClassVar[Mapping[str, int]] = MappingProxyType(
-        {"camera": 1, "client": 1, "device": 1, "caller": 1}
+        {"camera": 1, "client": 1, "device": 1, "publisher": 1, "caller": 1}
     )
     observers: ClassVar[frozenset[str]] = frozenset({"caller"})
 
@@ -96,8 +96,20 @@ class TrackingWorkload(Workload):
             raise NotReady("the workload has no session yet")
         await self._joints.add(connection, sock)
 
+    async def connect_whep(self, connection: Connection, *, offer_sdp: str) -> str:
+        """Answer the offer of who publishes a camera's video."""
+        if not isinstance(self._member, TakesVideo):
+            raise UnsupportedOffer("only a session with spec.tracking.camera takes video")
+        return await self._member.publish(connection.id, offer_sdp=offer_sdp)
+
+    async def move_media(self, *, port: int, address: tuple[str, int]) -> bool:
+        """Send a publisher's answers elsewhere."""
+        return isinstance(self._member, TakesVideo) and self._member.redirect(port, address)
+
     async def disconnect(self, connection_id: str) -> None:
         """End a connection."""
+        if isinstance(self._member, TakesVideo):
+            await self._member.leave(connection_id)
         if self._joints is not None:
             await self._joints.end(connection_id)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from podstream_workloads.tracking.edge.analysis import TrackedFrame
 from podstream_workloads.tracking.edge.capture import Capture
 from podstream_workloads.tracking.edge.detectors.base import Detector
-from podstream_workloads.tracking.edge.latest import LatestFrame
+from podstream_workloads.tracking.edge.latest import Frame, LatestFrame
 from podstream_workloads.tracking.edge.pipeline import Pipeline, PipelineFigures
 from podstream_workloads.tracking.edge.processor import Processor, ProcessorFigures
 from podstream_workloads.tracking.edge.reidentify import Targets
@@ -50,6 +50,8 @@ class CameraFigures:
     """The source has ended, and every frame of it is done."""
     failure: str
     """Why the source ended, where it failed."""
+    trouble: str
+    """Why there are no pictures at present; empty where there are."""
     present: int
     """Tracks in the newest frame."""
 
@@ -77,12 +79,14 @@ class Camera:
             frames=self.frames,
             emit=self._hand_over,
             on_end=self._worker_ended,
+            on_done=self._frame_done,
             detector=detector,
         )
         self._capture: Capture | None = None
         if settings.source.type is not SourceType.FED:
             self._capture = Capture(settings.source, frames=self.frames, on_end=self._source_ended)
         self._task: asyncio.Task[None] | None = None
+        self._awaited: dict[int, asyncio.Future[None]] = {}
         self._failure = ""
         self._present = 0
         self.ended = asyncio.Event()
@@ -113,8 +117,23 @@ class Camera:
             processor=self._processor.figures(),
             ended=self.ended.is_set(),
             failure=self._failure,
+            trouble="" if self._capture is None else self._capture.trouble,
             present=self._present,
         )
+
+    async def look_at(self, frame: Frame) -> None:
+        """Have a frame worked on, and return when that is done: for sources that lose none."""
+        done = self._awaited[frame.index] = asyncio.get_running_loop().create_future()
+        try:
+            await asyncio.to_thread(self.frames.put_waiting, frame)
+            await done
+        finally:
+            self._awaited.pop(frame.index, None)
+
+    @property
+    def judged_frames(self) -> int:
+        """Frames that `quality` is about."""
+        return len(self._judged)
 
     async def quality(self) -> Quality | None:
         """The run so far against its truth; `None` without any. Works in a thread: it is long.
@@ -129,6 +148,15 @@ class Camera:
 
     def _hand_over(self, frame: TrackedFrame) -> None:
         self._tell(partial(self._take, frame))
+
+    def _frame_done(self, frame: Frame) -> None:
+        if self._awaited:
+            self._tell(partial(self._answer, frame.index))
+
+    def _answer(self, index: int) -> None:
+        waiting = self._awaited.get(index)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
 
     def _take(self, frame: TrackedFrame) -> None:
         self._present = len(frame.boxes)

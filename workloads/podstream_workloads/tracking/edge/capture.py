@@ -9,11 +9,14 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import av
 import numpy as np
+from av.container import InputContainer
 
+from podstream_workloads.media.rtsp import NameNotFound, describe, host_of, open_rtsp
 from podstream_workloads.tracking.edge.errors import SourceFailed
 from podstream_workloads.tracking.edge.latest import Frame, LatestFrame
 from podstream_workloads.tracking.edge.settings import SourceSettings, SourceType
@@ -54,6 +57,8 @@ class Capture:
         self._thread = threading.Thread(target=self._run, name="edge-capture", daemon=True)
         self.taken = 0
         """Pictures given to the slot."""
+        self.trouble = ""
+        """Why a camera gives no pictures at present; empty where it does."""
 
     def start(self) -> None:
         """Begin; what cannot be opened is told to `on_end`."""
@@ -122,11 +127,11 @@ class Capture:
         start_s = 0.0
         while True:
             end_s = start_s
-            for time_s, decoded in _play(self._settings.url, {}):
+            for time_s, decoded in _file_pictures(self._settings.url):
                 end_s = max(end_s, start_s + time_s)
                 yield start_s + time_s, decoded
             if end_s == start_s:
-                raise SourceFailed(f"{self._settings.url}: no pictures")
+                raise SourceFailed(f"{Path(self._settings.url).name}: no pictures")
             if not self._settings.loop:
                 return
             start_s = end_s + 1.0 / (self._settings.fps or _FALLBACK_FPS)
@@ -135,44 +140,86 @@ class Capture:
         pause_s, start_s = _FIRST_RETRY_S, time.monotonic()
         # Seconds of the day's clock at the start, so that a restarted camera repeats no frame id.
         begin_s = time.time()
-        timeout_us = str(round(self._settings.timeout_s * 1e6))
-        options = {"rtsp_transport": "tcp", "timeout": timeout_us}
         while not self._closing.is_set():
             offset_s = begin_s + time.monotonic() - start_s
             try:
-                for time_s, decoded in _play(self._settings.url, options):
-                    pause_s = _FIRST_RETRY_S
+                for time_s, decoded in _rtsp_pictures(
+                    self._settings.url, timeout_s=self._settings.timeout_s
+                ):
+                    pause_s, self.trouble = _FIRST_RETRY_S, ""
                     yield offset_s + time_s, decoded
                     if self._closing.is_set():
                         return
-                logger.info("the camera ended its stream")
+                self.trouble = f"{host_of(self._settings.url)} has ended the stream"
             except SourceFailed as error:
-                logger.warning("camera not reachable", extra={"why": str(error)})
+                self.trouble = str(error)
+            logger.warning("no pictures", extra={"why": self.trouble, "again_in_s": pause_s})
             if self._closing.wait(pause_s):
                 return
             pause_s = min(2.0 * pause_s, _LAST_RETRY_S)
 
 
-def _play(url: str, options: dict[str, str]) -> Iterator[Decoded]:
-    """Pictures of one pass, seconds from its first one, in order.
+def _file_pictures(path: str) -> Iterator[Decoded]:
+    """Pictures of one pass through a file, seconds from its first one.
 
     Raises:
         SourceFailed: it cannot be opened or breaks off.
     """
+    name = Path(path).name
     try:
-        with av.open(url, options=options) as container:
-            if not container.streams.video:
-                raise SourceFailed(f"{url}: no video")
-            stream = container.streams.video[0]
-            stream.thread_type = "NONE"  # one frame of delay per thread, and the pod has one
-            first: float | None = None
-            last_s, step_s = -math.inf, 1.0 / float(stream.average_rate or _FALLBACK_FPS)
-            for decoded in container.decode(stream):
-                told: float | None = getattr(decoded, "time", None)  # typed without None
-                first = told if first is None else first
-                time_s = last_s + step_s if told is None or first is None else told - first
-                time_s = max(time_s, last_s + 1e-3, 0.0)
-                last_s = time_s
-                yield time_s, decoded
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise SourceFailed(f"{url}: {error}") from error
+        # A playlist in place of a film opens no connection.
+        with av.open(f"file:{path}", options={"protocol_whitelist": "file"}) as container:
+            yield from _pictures(container, name=name)
+    except av.FFmpegError as error:
+        raise SourceFailed(f"{name}: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise SourceFailed(f"{name}: {error}") from error
+
+
+def _rtsp_pictures(url: str, *, timeout_s: float) -> Iterator[Decoded]:
+    """Pictures of one connection, seconds from its first one.
+
+    Raises:
+        SourceFailed: it cannot be made or breaks off.
+    """
+    begun, came = time.monotonic(), False
+    try:
+        with open_rtsp(url, timeout_s=timeout_s) as container:
+            for item in _pictures(container, name=host_of(url)):
+                came = True
+                yield item
+                begun = time.monotonic()
+    except NameNotFound as error:
+        raise SourceFailed(str(error)) from error
+    except av.FFmpegError as error:
+        silent_s = time.monotonic() - begun
+        words = describe(error, url=url, came=came, silent_s=silent_s, timeout_s=timeout_s)
+        raise SourceFailed(words) from error
+    except (OSError, ValueError) as error:
+        raise SourceFailed(f"{host_of(url)}: {type(error).__name__}") from error
+
+
+def _pictures(container: InputContainer, *, name: str) -> Iterator[Decoded]:
+    """Pictures of a container's first video, in order.
+
+    Raises:
+        SourceFailed: there is none.
+    """
+    if not container.streams.video:
+        raise SourceFailed(f"{name}: no video")
+    stream = container.streams.video[0]
+    stream.thread_type = "NONE"  # one frame of delay per thread, and the pod has one
+    first: float | None = None
+    last_s, step_s = -math.inf, 1.0 / float(stream.average_rate or _FALLBACK_FPS)
+    for packet in container.demux(stream):
+        try:
+            pictures = packet.decode()
+        except av.InvalidDataError:
+            continue  # a camera that is joined between two key frames, a scratch in a file
+        for decoded in pictures:
+            told: float | None = getattr(decoded, "time", None)  # typed without None
+            first = told if first is None else first
+            time_s = last_s + step_s if told is None or first is None else told - first
+            time_s = max(time_s, last_s + 1e-3, 0.0)
+            last_s = time_s
+            yield time_s, decoded

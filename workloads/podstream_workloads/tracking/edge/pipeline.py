@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from podstream_workloads.tracking.edge.analysis import Analyser, TrackedFrame
 from podstream_workloads.tracking.edge.detectors.base import Detector
-from podstream_workloads.tracking.edge.latest import LatestFrame
+from podstream_workloads.tracking.edge.latest import Frame, LatestFrame
 from podstream_workloads.tracking.edge.settings import EdgeSettings
 
 logger = logging.getLogger(__name__)
@@ -51,6 +51,7 @@ class Pipeline:
         frames: LatestFrame,
         emit: Callable[[TrackedFrame], None],
         on_end: Callable[[], None] = lambda: None,
+        on_done: Callable[[Frame], None] = lambda _: None,
         detector: Detector | None = None,
     ) -> None:
         """Make the detector unless one is given; reading a model may take a second.
@@ -59,6 +60,8 @@ class Pipeline:
             settings: the edge.
             frames: the slot; the work ends when it is closed and empty.
             emit: gets each frame's boxes, called from the worker's thread.
+            on_done: called from the worker's thread after each frame, also where the work on it
+                broke off.
             on_end: called from the worker's thread when the last frame is done.
             detector: instead of the one that settings name.
 
@@ -69,6 +72,7 @@ class Pipeline:
         self._frames = frames
         self._emit = emit
         self._on_end = on_end
+        self._on_done = on_done
         self._processed = self._looked_at = self._failed = 0
         self._busy_s = 0.0
         self._thread = threading.Thread(target=self._run, name="edge-worker", daemon=True)
@@ -114,4 +118,5 @@ class Pipeline:
                 if self._failed == 1:
                     logger.exception("a frame failed; further ones are only counted")
             self._busy_s += time.perf_counter() - began
+            self._on_done(frame)
         self._on_end()

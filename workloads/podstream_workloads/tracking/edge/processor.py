@@ -14,6 +14,7 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import aiohttp
@@ -132,10 +133,14 @@ class Processor:
 
     async def _connect(self, session: aiohttp.ClientSession) -> int | None:
         """Hold one connection until it ends; its close code."""
+        headers = dict(self._settings.headers)
+        bearer = await asyncio.to_thread(_read, self._settings.bearer_file)
+        if bearer:
+            headers["Authorization"] = f"Bearer {bearer}"
         async with asyncio.timeout(_DIAL_TIMEOUT_S):
             socket = await session.ws_connect(
                 self._settings.url,
-                headers=dict(self._settings.headers),
+                headers=headers,
                 heartbeat=_HEARTBEAT_S,
                 max_msg_size=wire.MOST_BYTES,
             )
@@ -150,7 +155,7 @@ class Processor:
 
     async def _hold(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """Introduce the camera, then talk until the first of the three talkers ends."""
-        token = await asyncio.to_thread(self._token)
+        token = await asyncio.to_thread(_read, self._settings.token_file)
         if token:
             await self._say(socket, wire.authenticate(token))
         await self._say(socket, wire.identifier(self._settings.camera_id))
@@ -192,19 +197,10 @@ class Processor:
         """Authenticate again when the token's file has a new one."""
         while True:
             await asyncio.sleep(_TOKEN_CHECK_S)
-            newer = await asyncio.to_thread(self._token)
+            newer = await asyncio.to_thread(_read, self._settings.token_file)
             if newer and newer != token:
                 token = newer
                 await self._say(socket, wire.authenticate(token))
-
-    def _token(self) -> str:
-        if self._settings.token_file is None:
-            return ""
-        try:
-            return self._settings.token_file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            logger.warning("no token", extra={"why": str(error)})
-            return ""
 
     async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         async for message in socket:
@@ -238,6 +234,17 @@ class Processor:
                 self._targets.feature_map(object_id, descriptor, now_s=self._clock())
             case wire.Told(kind, text):
                 logger.info("the site says %s", kind, extra={"text": text})
+
+
+def _read(file: Path | None) -> str:
+    """A token as its file has it now; empty where there is none."""
+    if file is None:
+        return ""
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        logger.warning("no token", extra={"why": str(error)})
+        return ""
 
 
 def _look(image: str) -> Descriptor | None:

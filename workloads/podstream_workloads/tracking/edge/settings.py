@@ -99,7 +99,9 @@ class ProcessorSettings:
     camera_id: str
     """The processor's `identifier`, by which clients name the camera."""
     headers: tuple[tuple[str, str], ...] = ()
-    """Sent with the WebSocket's request, such as the router's Authorization."""
+    """Sent with the WebSocket's request."""
+    bearer_file: Path | None = None
+    """Holds the token that the router asks for (`Authorization`); read anew at each connection."""
     token_file: Path | None = None
     """Holds the token of `authenticate`; read anew at each connection and when it changes."""
     ca_file: Path | None = None

@@ -35,6 +35,8 @@ class DoorSettings:
     and a frame that comes meanwhile is refused."""
     camera_burst: int = 128
     """Messages of one socket at once."""
+    newest_wins: bool = False
+    """One more socket takes the place of the oldest, perhaps a lost one; else it is refused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,94 +2,154 @@
 
 import asyncio
 from collections.abc import Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from podstream_core import names
-from podstream_core.api import CameraResults, CameraSourceType, TrackingCamera, TrackingResults
-from podstream_workloads.agent import SpecRejected, WorkloadContext
-from podstream_workloads.tracking.edge.camera import Camera, CameraSettings
-from podstream_workloads.tracking.edge.errors import EdgeError
-from podstream_workloads.tracking.edge.settings import (
-    EdgeSettings,
-    ProcessorSettings,
-    SourceSettings,
-    SourceType,
+from aiohttp import web
+
+from podstream_core.api import (
+    CameraResults,
+    CameraSourceType,
+    TrackingCamera,
+    TrackingQuality,
+    TrackingResults,
 )
-from podstream_workloads.tracking.members.looking import detector_settings
-from podstream_workloads.tracking.members.peer import PeerSession
+from podstream_workloads.agent import SpecRejected, UnsupportedOffer, WorkloadContext
+from podstream_workloads.tracking.edge.camera import Camera
+from podstream_workloads.tracking.edge.errors import EdgeError
+from podstream_workloads.tracking.edge.feed import Feed
+from podstream_workloads.tracking.members.camera_settings import camera_settings
+from podstream_workloads.tracking.metrics.mot import MotError
 
-_SHOWN_CHARS = 300
+if TYPE_CHECKING:
+    from podstream_workloads.tracking.members.camera_published import PublishedVideo
+    from podstream_workloads.tracking.members.camera_pushed import PushedPictures
+
+_SHOWN_CHARS: Final = 300
+_DIGITS: Final = 6
 
 
 class CameraMember:
-    """Fetches pictures, follows people, and dials its site; nobody connects to it."""
+    """Gets pictures, follows people, and dials its site."""
 
     def __init__(self, spec: TrackingCamera) -> None:
         self._spec = spec
         self._camera: Camera | None = None
+        self._pushed: PushedPictures | None = None
+        self._published: PublishedVideo | None = None
         self._ending: asyncio.Task[None] | None = None
+        self._quality: TrackingQuality | None = None
 
     @property
     def capacities(self) -> Mapping[str, int]:
-        """See `Member`."""
-        return {}
+        """See `Member`; nobody connects to a camera that fetches its pictures."""
+        match self._spec.source.type:
+            case CameraSourceType.WHIP:
+                return {"publisher": 1}
+            case CameraSourceType.SOCKET_IO:
+                from podstream_workloads.tracking.members.camera_pushed import (  # noqa: PLC0415
+                    CAPACITIES,
+                )
 
-    async def open(self, context: WorkloadContext) -> None:
+                return CAPACITIES
+            case _:
+                return {}
+
+    async def open(self, context: WorkloadContext) -> web.Application | None:
         """See `Member`."""
-        peer = PeerSession.of(self._spec.site_ref, context=context)
-        settings = CameraSettings(
-            source=_source(self._spec, volumes=context.volumes_dir),
-            processor=ProcessorSettings(
-                url=f"ws{peer.url.removeprefix('http')}/processor",
-                camera_id=self._spec.id,
-                headers=(("Authorization", f"Bearer {peer.token()}"),),
-            ),
-            edge=EdgeSettings(
-                detector=detector_settings(self._spec.detector, volumes=context.volumes_dir)
-            ),
-        )
+        settings = camera_settings(self._spec, context=context)
         try:
-            self._camera = await asyncio.to_thread(Camera, settings)
+            camera = await asyncio.to_thread(Camera, settings)
         except EdgeError as error:
             raise SpecRejected(f"{error.reason}: {error}") from error
-        await self._camera.open()
-        self._ending = asyncio.create_task(self._await_end(self._camera, context), name="end")
+        except (MotError, OSError) as error:
+            raise SpecRejected(f"spec.tracking.camera.truth: {error}") from error
+        self._camera = camera
+        await camera.open()
+        match self._spec.source.type:
+            case CameraSourceType.WHIP:
+                from podstream_workloads.tracking.members.camera_published import (  # noqa: PLC0415
+                    PublishedVideo,
+                )
+
+                feed = Feed(camera.frames, fps=float(self._spec.fps))
+                self._published = PublishedVideo(
+                    context, feed=feed, changed=context.results_changed
+                )
+            case CameraSourceType.SOCKET_IO:
+                from podstream_workloads.tracking.members.camera_pushed import (  # noqa: PLC0415
+                    PushedPictures,
+                )
+
+                self._pushed = PushedPictures(camera)
+                return self._pushed.open()
+            case _:
+                self._ending = asyncio.create_task(self._await_end(camera, context), name="end")
+        return None
 
     def results(self) -> TrackingResults:
         """See `Member`."""
         if self._camera is None:
             return TrackingResults(camera=CameraResults())
         found = self._camera.figures()
-        message = found.failure or found.processor.last_error
+        dropped, refused, trouble = found.pipeline.dropped, 0, found.trouble
+        if self._pushed is not None:
+            dropped += self._pushed.dropped
+            refused, trouble = self._pushed.refused, self._pushed.trouble
+        if self._published is not None:
+            dropped += self._published.dropped
+            trouble = self._published.trouble
+        message = found.failure or trouble or found.processor.last_error
         return TrackingResults(
             camera=CameraResults(
                 connected=found.processor.connected,
                 connections=found.processor.connections,
                 frames=found.pipeline.processed,
-                dropped=found.pipeline.dropped,
+                dropped=dropped,
+                refused=refused,
                 tracks=found.pipeline.tracks,
                 present=found.present,
                 sent=found.processor.sent,
                 message=message[:_SHOWN_CHARS] or None,
+                quality=self._quality,
             )
         )
 
     @property
     def is_finite(self) -> bool:
         """See `Member`."""
-        source = self._spec.source
-        return source.type is CameraSourceType.FILE and not (source.file and source.file.loop)
+        return self._spec.source.is_finite
 
     @property
     def has_worked(self) -> bool:
         """See `Member`."""
         return self._camera is not None and self._camera.figures().processor.sent > 0
 
+    async def publish(self, connection_id: str, *, offer_sdp: str) -> str:
+        """See `TakesVideo`."""
+        if self._published is None:
+            raise UnsupportedOffer(
+                "the camera takes no video by WebRTC: set spec.tracking.camera.source.type to WHIP"
+            )
+        return await self._published.connect(connection_id, offer_sdp=offer_sdp)
+
+    def redirect(self, port: int, address: tuple[str, int]) -> bool:
+        """See `TakesVideo`."""
+        return self._published is not None and self._published.redirect(port, address)
+
+    async def leave(self, connection_id: str) -> None:
+        """See `TakesVideo`."""
+        if self._published is not None:
+            await self._published.disconnect(connection_id)
+
     async def close(self) -> None:
         """See `Member`."""
         if self._ending is not None:
             self._ending.cancel()
             await asyncio.wait([self._ending])
+        if self._published is not None:
+            await self._published.close()
+        if self._pushed is not None:
+            await self._pushed.close()
         if self._camera is not None:
             await self._camera.close()
 
@@ -98,16 +158,25 @@ class CameraMember:
         failure = camera.figures().failure
         if failure:
             context.fail("SourceFailed", failure)
-        else:
-            context.results_changed()
-            context.done()
+            return
+        self._quality = await _quality_of(camera)
+        context.results_changed()
+        context.done()
 
 
-def _source(spec: TrackingCamera, *, volumes: Path) -> SourceSettings:
-    file = spec.source.file
-    if spec.source.type is CameraSourceType.FILE and file is not None:
-        path = volumes / names.TRACKING_SOURCE / file.path
-        return SourceSettings(
-            type=SourceType.FILE, url=str(path), loop=file.loop, fps=float(spec.fps)
-        )
-    return SourceSettings(type=SourceType.SYNTHETIC, fps=float(spec.fps))
+async def _quality_of(camera: Camera) -> TrackingQuality | None:
+    """The run against its truth; `None` without any."""
+    found = await camera.quality()
+    if found is None:
+        return None
+    return TrackingQuality(
+        mota=round(found.mota, _DIGITS),
+        motp=round(found.motp, _DIGITS),
+        idf1=round(found.idf1, _DIGITS),
+        hota=round(found.hota, _DIGITS),
+        frames=camera.judged_frames,
+        switches=found.switches,
+        misses=found.misses,
+        false_positives=found.false_positives,
+        people=found.people,
+    )

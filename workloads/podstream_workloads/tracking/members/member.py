@@ -1,12 +1,32 @@
 """What the pod of a tracking session can be: one member of `spec.tracking`."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from aiohttp import web
 
 from podstream_core.api import TrackingResults
 from podstream_workloads.agent import WorkloadContext
+
+
+@runtime_checkable
+class TakesVideo(Protocol):
+    """A member to which a client may publish video over WebRTC."""
+
+    async def publish(self, connection_id: str, *, offer_sdp: str) -> str:
+        """Answer a publisher's offer.
+
+        Raises:
+            UnsupportedOffer: the session takes no video, or not this one.
+            BadOffer: the offer cannot be used.
+            NotReady: not yet.
+        """
+
+    def redirect(self, port: int, address: tuple[str, int]) -> bool:
+        """Send media of the connection on a port to another address; whether there is one."""
+
+    async def leave(self, connection_id: str) -> None:
+        """End a connection; unknown ones are ignored."""
 
 
 class Member(Protocol):

@@ -16,6 +16,7 @@ class PeerSession:
     url: str
     """Its base URL, without a slash at the end."""
     token_file: Path
+    """Mounted; to be read anew for each connection, because it may be renewed."""
 
     @classmethod
     def of(cls, reference: SessionReference, *, context: WorkloadContext) -> "PeerSession":
@@ -31,14 +32,3 @@ class PeerSession:
             url=f"{router}/s/{context.session.namespace}/{reference.name}",
             token_file=context.volumes_dir / names.TRACKING_PEER / names.SECRET_TOKEN_KEY,
         )
-
-    def token(self) -> str:
-        """The token as it is mounted now.
-
-        Raises:
-            SpecRejected: it cannot be read.
-        """
-        try:
-            return self.token_file.read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SpecRejected(f"the token of {self.url} cannot be read: {error}") from error

@@ -123,6 +123,12 @@ class FrameDoor:
         self._route.close()
 
     async def _on_connect(self, sid: str, environ: Any, auth: Any = None) -> None:
+        if self._settings.newest_wins:
+            while len(self._buckets) >= self._settings.max_connections:
+                oldest = next(iter(self._buckets))
+                logger.info("Socket %s gives way to %s", oldest, sid)
+                await self._sio.disconnect(oldest)
+                self._buckets.pop(oldest, None)
         if len(self._buckets) >= self._settings.max_connections:
             self._tally.refused["connections"] += 1
             logger.warning("A socket was refused: %d are there", len(self._buckets))

@@ -1,0 +1,59 @@
+"""What `spec.tracking.camera` means to a camera."""
+
+from pathlib import Path
+
+from podstream_core import names
+from podstream_core.api import CameraSourceType, TrackingCamera
+from podstream_workloads.agent import WorkloadContext
+from podstream_workloads.tracking.edge.camera import CameraSettings
+from podstream_workloads.tracking.edge.settings import (
+    EdgeSettings,
+    ProcessorSettings,
+    SourceSettings,
+    SourceType,
+)
+from podstream_workloads.tracking.members.looking import detector_settings
+from podstream_workloads.tracking.members.peer import PeerSession
+
+
+def camera_settings(spec: TrackingCamera, *, context: WorkloadContext) -> CameraSettings:
+    """Settings of a camera.
+
+    Raises:
+        SpecRejected: the pod was not made for this.
+    """
+    volumes = context.volumes_dir
+    peer = PeerSession.of(spec.site_ref, context=context)
+    token = volumes / names.TRACKING_TOKEN / names.SECRET_TOKEN_KEY
+    return CameraSettings(
+        source=_source(spec, volumes=volumes),
+        processor=ProcessorSettings(
+            url=f"ws{peer.url.removeprefix('http')}/processor",
+            camera_id=spec.id,
+            bearer_file=peer.token_file,
+            token_file=None if spec.token_secret_ref is None else token,
+        ),
+        edge=EdgeSettings(detector=detector_settings(spec.detector, volumes=volumes)),
+        truth=None if spec.truth is None else volumes / names.TRACKING_TRUTH / spec.truth.path,
+    )
+
+
+def _source(spec: TrackingCamera, *, volumes: Path) -> SourceSettings:
+    source, fps = spec.source, float(spec.fps)
+    if source.is_client:
+        return SourceSettings(type=SourceType.FED, fps=fps)
+    if source.type is CameraSourceType.FILE and source.file is not None:
+        path = volumes / names.TRACKING_SOURCE / source.file.path
+        return SourceSettings(
+            type=SourceType.FILE,
+            url=str(path),
+            loop=source.file.loop,
+            every_frame=spec.truth is not None,
+            fps=fps,
+        )
+    if source.type is CameraSourceType.RTSP and source.rtsp is not None:
+        timeout_s = float(source.rtsp.timeout_seconds)
+        return SourceSettings(
+            type=SourceType.RTSP, url=source.rtsp.url, fps=fps, timeout_s=timeout_s
+        )
+    return SourceSettings(type=SourceType.SYNTHETIC, fps=fps)
