@@ -39,6 +39,7 @@ from podstream_router.logfields import about
 from podstream_router.metrics import RouterMetrics
 from podstream_router.offers import Offers
 from podstream_router.operators import Operators
+from podstream_router.passes import Passes
 from podstream_router.peers import Moved, Seal, Sharing
 from podstream_router.placement import Placement
 from podstream_router.relay import MediaRelay
@@ -143,12 +144,14 @@ class Router:
         app = build_app(cors_origin=settings.cors_origin)
         whep = self._add_webrtc(app, client_keys=keys.client)
         ResultsHandler(routes=self.routes, agent=self._agent, target=whep.target).add_to(app)
-        self._dashboard = self._add_dashboard(app, api=api, keys=keys)
+        passes = Passes(signer=keys.client_signer, keys=keys.client)
+        self._dashboard = self._add_dashboard(app, api=api, keys=keys, passes=passes)
         self._streaming = Places(total=limits.connections, per_source=limits.connections_per_source)
         DownloadHandler(
             routes=self.routes,
             agent=self._agent,
             target=whep.target,
+            passes=passes,
             places=self._streaming,
         ).add_to(app)
         self._server = HttpServer(app, max_connections=limits.connections)
@@ -185,7 +188,9 @@ class Router:
         """Ports that are really bound, by listener name, with `admin` and `media`."""
         self._observe()
 
-    def _add_dashboard(self, app: web.Application, *, api: Sender, keys: Keys) -> Dashboard:
+    def _add_dashboard(
+        self, app: web.Application, *, api: Sender, keys: Keys, passes: Passes
+    ) -> Dashboard:
         dashboard = Dashboard(
             Parts(
                 board=self.board,
@@ -193,6 +198,7 @@ class Router:
                 agent=self._agent,
                 api=api,
                 client_keys=keys.client,
+                passes=passes,
                 hints=self._hints,
                 settings=self._settings,
             )

@@ -7,6 +7,7 @@ section 14).
 
 import logging
 import mimetypes
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
@@ -17,6 +18,7 @@ from podstream_router.agent import AgentClient
 from podstream_router.errors import Overloaded, SessionEnded, TryAgain
 from podstream_router.http import client_address, preflight
 from podstream_router.logfields import about
+from podstream_router.passes import Passes
 from podstream_router.results import TargetReader
 from podstream_router.routes import RouteTable
 
@@ -34,12 +36,27 @@ class DownloadHandler:
     """Handler of the files' paths."""
 
     def __init__(
-        self, *, routes: RouteTable, agent: AgentClient, target: TargetReader, places: Places
+        self,
+        *,
+        routes: RouteTable,
+        agent: AgentClient,
+        target: TargetReader,
+        passes: Passes,
+        places: Places,
     ) -> None:
-        """`places`: downloads that may run at once."""
+        """Prepare the handler.
+
+        Args:
+            routes: what there is.
+            agent: asks pods.
+            target: reads what a request names, and the token that it shows.
+            passes: of browsers that cannot show one.
+            places: downloads that may run at once.
+        """
         self._routes = routes
         self._agent = agent
         self._target = target
+        self._passes = passes
         self._places = places
 
     def add_to(self, app: web.Application) -> None:
@@ -49,7 +66,10 @@ class DownloadHandler:
 
     async def read(self, request: web.Request) -> web.StreamResponse:
         """Answer with the file."""
-        session = (await self._target(request)).find()
+        target = await self._target(request)
+        if target.credential is None:
+            target = replace(target, credential=self._passes.read(request))
+        session = target.find()
         pod = self._routes.pod_for(session)
         if pod is None:
             raise SessionEnded("the session has no pod (any more), and files go with their pod")

@@ -15,6 +15,7 @@ from podstream_workloads.circle.estimators import BallEstimator, DiscFitEstimato
 from podstream_workloads.circle.workload import CircleWorkload
 from podstream_workloads.client.options import parse
 from podstream_workloads.client.player import Player
+from podstream_workloads.client.showing import Showing
 from podstream_workloads.client.summary import Summary
 from podstream_workloads.client.whep import SignallingClient
 from podstream_workloads.media import aiortc_private
@@ -106,6 +107,7 @@ async def play(
     folder: Path,
     *flags: str,
     estimator: BallEstimator | None = None,
+    showing: Showing | None = None,
 ) -> CircleResults:
     """One session with the own client until the workload is done."""
     aiortc_private.install_marker_release()
@@ -117,6 +119,7 @@ async def play(
                 estimator=estimator or DiscFitEstimator(),
                 pool=pool,
                 summary=Summary(),
+                showing=showing,
             )
             play_task = asyncio.create_task(player.play(connect_timeout_s=5))
             try:

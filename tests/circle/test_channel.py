@@ -1,6 +1,13 @@
 import pytest
 
-from podstream_workloads.circle.channel import Estimate, format_estimate, parse_estimate
+from podstream_workloads.circle.channel import (
+    Estimate,
+    ToldTruth,
+    format_estimate,
+    format_truth,
+    parse_estimate,
+    parse_truth,
+)
 
 
 @pytest.mark.parametrize(
@@ -23,6 +30,11 @@ from podstream_workloads.circle.channel import Estimate, format_estimate, parse_
             "40.125\t41.5\t3000\t7\t~1250",
             Estimate((40.125, 41.5), 3000, 7, job_s=0.00125),
             id="with the time it took",
+        ),
+        pytest.param(
+            "40.125\t41.500\t3000\t7\to20.250",
+            Estimate((40.125, 41.5), 3000, 7, radius=20.25),
+            id="with its radius",
         ),
         pytest.param(
             "-\t-\t3000\t7\t#5\t~999999999",
@@ -63,3 +75,24 @@ def test_estimates_are_read(text: str, estimate: Estimate) -> None:
 )
 def test_everything_else_is_no_estimate(junk: object) -> None:
     assert parse_estimate(junk) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "truth"),
+    [
+        ("=\t40.125\t41.500\t20.000\t3000\t7", ToldTruth((40.125, 41.5), 20, 3000, 7)),
+        ("=\t-3.000\t41.500\t20.000\t3000", ToldTruth((-3, 41.5), 20, 3000, None)),
+    ],
+)
+def test_truths_are_written_and_read_and_are_no_estimates(text: str, truth: ToldTruth) -> None:
+    assert format_truth(truth) == text
+    assert parse_truth(text) == truth
+    assert parse_estimate(text) is None
+
+
+@pytest.mark.parametrize(
+    "junk",
+    ["", "=", "=\t1\t2\t3", "=\tnan\t2\t3\t4", "=\t1\t2\t3\tx", "1\t2\t3\t4\t5", "=" * 200, None],
+)
+def test_what_is_no_truth_is_not_taken_for_one(junk: object) -> None:
+    assert parse_truth(junk) is None

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import math
 import os
 import secrets
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from e2e import kube
 from e2e.devtools import Browser, browsing
+from e2e.http import post_offer
 from e2e.sessions import Session, circle, session
 from podstream_dev import clients
 
@@ -21,7 +23,7 @@ pytestmark = pytest.mark.long  # drives a browser for most of a minute: make tes
 PICTURES = os.environ.get("PODSTREAM_PICTURES", "")
 """Folder in which pictures of the pages are kept, for the docs."""
 _BRIGHT = """(() => {
-  const video = document.querySelector('video');
+  const video = document.querySelector('#live');
   if (!video?.videoWidth) return null;
   const canvas = document.createElement('canvas');
   canvas.width = video.videoWidth; canvas.height = video.videoHeight;
@@ -35,6 +37,18 @@ _BRIGHT = """(() => {
   return n ? x / n : null;
 })()"""
 """Where the ball is in the picture that is shown, pixels from the left."""
+_MARKS = """(() => {
+  const marks = document.querySelector('#live').parentElement.querySelector('canvas');
+  const [x, y, radius] = (marks.dataset.seen ?? '').split(' ').map(Number);
+  const [trueX, trueY] = (marks.dataset.truth ?? '').split(' ').map(Number);
+  if (!radius || !Number.isFinite(trueY)) return null;
+  const pen = marks.getContext('2d');
+  const at = (x, y) => [...pen.getImageData(Math.round(x), Math.round(y), 1, 1).data];
+  return {x, y, radius, trueX, trueY, width: marks.width, drawn: {
+    seen: at(x, y), right: at(x + radius, y), left: at(x - radius, y),
+    truth: at(trueX + 5, trueY), inside: at(x + radius / 2, y + radius / 2)}};
+})()"""
+"""Where the marks over the video say that the ball is, and the pixels there (RGBA)."""
 _FIGURE = "(document.body.innerText.match(/{}\\t(\\S+)/) ?? [])"
 """A figure of the results' table, as its text."""
 
@@ -100,8 +114,20 @@ async def no_violation(browser: Browser) -> None:
         assert await browser.axe(source) == []
 
 
+def is_red(pixel: list[int]) -> bool:
+    red, green, blue, alpha = pixel
+    return alpha > 100 and red > 200 and max(green, blue) < 190
+
+
+def is_blue(pixel: list[int]) -> bool:
+    red, _, blue, alpha = pixel
+    return alpha > 100 and blue > 200 and red < 190
+
+
 async def test_a_token_shows_its_session_live_and_ends_it(browser: Browser) -> None:
-    with session({"circle": circle(frames=0), "lingerSeconds": 0}, prefix="dash") as made:
+    """The page is the session's client: it finds the ball, is scored, and draws over the video."""
+    ball = circle(frames=0, tellTruth=True, ball={"radius": 30})
+    with session({"circle": ball, "lingerSeconds": 0}, prefix="dash") as made:
         await asyncio.to_thread(made.wait_phase, "Ready")
         await browser.go(f"{base_of(made)}/")
         await browser.type("#token", "wrong")
@@ -115,9 +141,21 @@ async def test_a_token_shows_its_session_live_and_ends_it(browser: Browser) -> N
         await browser.press("Watch")
         first = await browser.until(_BRIGHT)
         await browser.until(f"Math.abs({_BRIGHT} - {first}) > 5")
+        marks = await browser.until(_MARKS)
+        assert math.dist((marks["x"], marks["y"]), (marks["trueX"], marks["trueY"])) < 2
+        assert abs(marks["radius"] - 30) < 2
+        assert marks["width"] == 320
+        drawn = marks["drawn"]
+        assert is_red(drawn["seen"]) or is_blue(drawn["seen"]), "both lie there, almost"
+        assert is_red(drawn["left"]), drawn
+        assert is_red(drawn["right"]), drawn
+        assert is_blue(drawn["truth"]), drawn
+        assert drawn["inside"] == [0, 0, 0, 0], "the ball itself stays to be seen"
+        await browser.text("true centre (blue cross)")
         await browser.text("Connected")
         assert await asyncio.to_thread(made.wait_phase, "Connected")
-        await browser.until("/framesSent\\t[1-9]/.test(document.body.innerText)")
+        await browser.until(f"Number({_FIGURE.format('framesScored')}[1]) > 9")
+        await browser.until(f"Number({_FIGURE.format('rmsePx')}[1]) < 1")
         await no_violation(browser)
         await keep(browser, "session")
         assert token not in await browser.run("location.href + document.documentElement.outerHTML")
@@ -191,10 +229,11 @@ async def test_a_person_watches_and_records_a_stream(
             await browser.text(made.name)
             await browser.run(f"location.hash = '#/sessions/{kube.NAMESPACE}/{made.name}'")
             await browser.press("Watch")
-            canvas = "document.querySelector('canvas').toDataURL()"
-            await browser.until("document.querySelector('canvas').width === 640")
-            first = json.dumps(await browser.run(canvas))
-            await browser.until(f"{canvas} !== {first}")
+            live = "document.querySelector('#live')"
+            await browser.until(f"{live}.videoWidth === 640")
+            begun = await browser.run(f"{live}.currentTime")
+            await browser.until(f"{live}.currentTime > {begun}")
+            await browser.text("By WebRTC (WHEP).")
             await browser.press("Start recording")
             await browser.until(f"{_FIGURE.format('recording.active')}[1] === 'true'")
             await keep(browser, "stream")
@@ -215,16 +254,32 @@ async def test_a_person_watches_and_records_a_stream(
             assert digest == found["sha256"]
             assert found["frames"] >= 10
             await browser.press("Play")
-            await browser.until(
-                "[...document.querySelectorAll('video')].some((item) => item.duration > 0.5)"
-            )
+            film_shown = "document.querySelector('video[controls]')"
+            await browser.until(f"{film_shown}?.duration > 0.5")
+            # It comes from the router part by part, by a cookie that scripts cannot read.
+            assert await browser.run(f"new URL({film_shown}.src).protocol") == "http:"
+            assert await browser.run("document.cookie") == ""
+            assert "token=" not in await browser.run(f"{film_shown}.src")
+            await browser.run(f"{film_shown}.currentTime = {film_shown}.duration / 2")
+            await browser.until(f"{film_shown}.readyState >= 2 && !{film_shown}.seeking")
+            await keep(browser, "recording")
+            # Where WebRTC does not come through, single pictures do.
+            await browser.run("window.RTCPeerConnection = undefined")
+            await browser.press("Watch")
+            await browser.text("Single pictures (MJPEG)")
+            canvas = "document.querySelector('canvas[aria-label^=\"Live pictures\"]')"
+            await browser.until(f"{canvas}.width === 640")
+            first = json.dumps(await browser.run(f"{canvas}.toDataURL()"))
+            await browser.until(f"{canvas}.toDataURL() !== {first}")
         finally:
             publisher.terminate()
             await publisher.wait()
     assert faults_of(browser) == []
 
 
-async def test_the_page_publishes_a_camera(browser: Browser) -> None:
+async def test_the_page_publishes_a_webcam_to_a_session_that_looks_for_a_ball(
+    browser: Browser,
+) -> None:
     """Chromium's own test picture: a green page with a turning disc."""
     spec = {"circle": {"source": "Upload", "frames": 0}, "lingerSeconds": 0, "reconnectSeconds": 0}
     with session(spec, prefix="dash") as made:
@@ -232,8 +287,63 @@ async def test_the_page_publishes_a_camera(browser: Browser) -> None:
         base = made.endpoint("WHIP").partition("/s/")[0]
         await browser.go(f"{base}/ui/")
         await log_in(browser, await asyncio.to_thread(made.token))
-        await browser.press("Publish camera")
-        await browser.until("document.querySelector('video').videoWidth > 0")
+        await browser.press("Publish webcam")
+        await browser.until("document.querySelector('#preview').videoWidth > 0")
         await browser.until("/framesReceived\\t[1-9]/.test(document.body.innerText)")
         await browser.press("Stop publishing")
         await asyncio.to_thread(made.wait_phase, "Completed", "Failed")
+
+
+async def test_the_page_publishes_a_webcam_to_a_stream_and_says_why_it_cannot(
+    browser: Browser,
+) -> None:
+    spec = {
+        "stream": {"source": {"type": "WHIP"}, "maxViewers": 1},
+        "reconnectSeconds": 20,
+        "lingerSeconds": 0,
+    }
+    refuse = (
+        "navigator.mediaDevices.getUserMedia = () =>"
+        " Promise.reject(new DOMException('', '{name}')); true"
+    )
+    with session(spec, prefix="dash") as made:
+        await asyncio.to_thread(made.wait_phase, "Ready")
+        base = made.endpoint("WHIP").partition("/s/")[0]
+        token = await asyncio.to_thread(made.token)
+        await browser.go(f"{base}/ui/")
+        await log_in(browser, token)
+        await browser.until("document.querySelector('#preview') !== null")
+        camera = "navigator.mediaDevices.getUserMedia"
+        await browser.run(f"window.realCamera = {camera}.bind(navigator.mediaDevices); true")
+        for name, words in (
+            ("NotFoundError", "No camera was found"),
+            ("NotAllowedError", "The camera was refused"),
+        ):
+            await browser.run(refuse.format(name=name))
+            await browser.press("Publish webcam")
+            await browser.text(words)
+        await browser.run(f"{camera} = window.realCamera; true")
+        await browser.press("Publish webcam")
+        await browser.until("document.querySelector('#preview').videoWidth > 0")
+        await browser.until(f"{_FIGURE.format('source.connected')}[1] === 'true'")
+        await browser.press("Watch")
+        live = "document.querySelector('#live')"
+        await browser.until(f"{live}.videoWidth === 640")
+        await browser.until(f"Number({_FIGURE.format('framesReceived')}[1]) > 10")
+        await no_violation(browser)
+        await keep(browser, "webcam")
+        answer = await asyncio.to_thread(
+            post_offer, made.endpoint("WHIP"), token="wrong", sdp="v=0\r\n"
+        )
+        assert answer.status == 401
+        # The place is taken: another page is told so, and its camera is given back.
+        async with browsing(await asyncio.to_thread(clients.chromium), origin=base) as other:
+            await other.go(f"{base}/ui/")
+            await log_in(other, token)
+            await other.press("Publish webcam")
+            await other.text("Busy: ")
+            assert await other.run("document.querySelector('#preview').srcObject === null")
+        await browser.press("Stop watching")
+        await browser.press("Stop publishing")
+        await browser.until(f"{_FIGURE.format('source.connected')}[1] === 'false'")
+    assert faults_of(browser) == []

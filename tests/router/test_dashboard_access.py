@@ -26,6 +26,7 @@ READS = (
 )
 WRITES = (
     "/api/v1/sessions",
+    "/api/v1/sessions/lab/ball/files/pass",
     "/api/v1/sessions/lab/ball/end",
     "/api/v1/sessions/lab/ball/stream",
     "/api/v1/sessions/lab/ball/recording",

@@ -21,6 +21,7 @@ from podstream_router.dashboard.people import People, Sender
 from podstream_router.dashboard.reading import Reading
 from podstream_router.dashboard.stream import EventStreams
 from podstream_router.hints import Hints
+from podstream_router.passes import Passes
 from podstream_router.routes import RouteTable
 from podstream_router.settings import Settings
 
@@ -36,6 +37,7 @@ class Parts:
     agent: AgentClient
     api: Sender
     client_keys: PublicKeys
+    passes: Passes
     hints: Hints
     settings: Settings
 
@@ -55,7 +57,9 @@ class Dashboard:
             rate=RateLimit(per_second=settings.limits.requests_per_second, clock=time.monotonic),
         )
         self._reading = Reading(board=parts.board, door=self._door)
-        self._files = Files(door=self._door, routes=parts.routes, agent=parts.agent)
+        self._files = Files(
+            door=self._door, routes=parts.routes, agent=parts.agent, passes=parts.passes
+        )
         self._orders = Orders(door=self._door, api=parts.api)
         self._control = Control(
             door=self._door,
@@ -83,6 +87,7 @@ class Dashboard:
         router.add_get(f"{paths.SESSION}/token", self._orders.token)
         router.add_get(f"{paths.SESSION}/kubernetes-events", self._orders.events)
         router.add_get(f"{paths.SESSION}/files", self._files.list)
+        router.add_post(f"{paths.SESSION}/files/pass", self._files.give_pass)
         router.add_post(f"{paths.SESSION}/end", self._control.end)
         router.add_post(f"{paths.SESSION}/stream", self._control.stream)
         router.add_post(f"{paths.SESSION}/recording", self._control.recording)

@@ -77,6 +77,8 @@ class Circle(ApiValue, frozen=True, kw_only=True):
     estimator: Estimator = Estimator()
     frame_code: bool = False
     """Show each frame's number in the picture, as a cross-check of frame identity."""
+    tell_truth: bool = False
+    """Tell the client, once its estimate counts, where the ball was in that frame."""
     log_estimates: bool = False
     """Log truth, estimate and RMSE of every estimate in the session pod."""
 

@@ -3,6 +3,7 @@
 Coordinates are pixels of the frame; the centre of the upper left pixel is (0, 0).
 """
 
+import math
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -18,6 +19,9 @@ Point = tuple[float, float]
 
 class BallEstimator(ABC):
     """Finds one ball; may keep state between frames, so each stream has its own."""
+
+    radius: float | None = None
+    """Of the ball that `estimate` has found last, pixels; `None` where the method has none."""
 
     @abstractmethod
     def estimate(self, frame: VideoFrame) -> Point | None:
@@ -62,6 +66,7 @@ class DiscFitEstimator(BallEstimator):
     def estimate(self, frame: VideoFrame) -> Point | None:
         """The fitted centre."""
         ball = self._tracker.find(frame)
+        self.radius = None if ball is None else ball.r
         return None if ball is None else (ball.x, ball.y)
 
 
@@ -113,6 +118,7 @@ class MomentsEstimator(BallEstimator):
             return None
         x = float(weights.sum(axis=0) @ np.arange(left, right, dtype=np.float32)) / mass
         y = float(weights.sum(axis=1) @ np.arange(top, bottom, dtype=np.float32)) / mass
+        self.radius = math.sqrt(mass / math.pi)
         return x, y
 
     def _box(self, picture: np.ndarray, background: float) -> tuple[int, int, int, int] | None:
@@ -173,4 +179,5 @@ class HoughEstimator(BallEstimator):
         if circles is None:
             return None
         first = circles.reshape(-1, circles.shape[-1])[0]
+        self.radius = float(first[2])
         return float(first[0]), float(first[1])

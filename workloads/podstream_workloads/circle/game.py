@@ -62,7 +62,8 @@ class Game:
             on_frame=self._count,
             on_first_sent=on_first_sent,
         )
-        return Stream(self._track, codec=circle.codec, fps=circle.fps)
+        told = float(circle.ball.radius) if circle.tell_truth else None
+        return Stream(self._track, codec=circle.codec, fps=circle.fps, told_radius=told)
 
     def estimated(self, estimate: Estimate, truth: Truth | None, *, now: float) -> Scored | None:
         """Score an estimate; `None` where there is nothing to score."""

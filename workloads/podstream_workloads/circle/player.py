@@ -4,10 +4,17 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
-from aiortc import RTCRtpSender, RTCSessionDescription
+from aiortc import RTCDataChannel, RTCRtpSender, RTCSessionDescription
 
 from podstream_core.api import Codec
-from podstream_workloads.circle.channel import LABEL, Estimate, parse_estimate
+from podstream_workloads.circle.channel import (
+    LABEL,
+    MAX_BUFFERED,
+    Estimate,
+    ToldTruth,
+    format_truth,
+    parse_estimate,
+)
 from podstream_workloads.circle.source import BallTrack
 from podstream_workloads.circle.truth import Truth
 from podstream_workloads.media import aiortc_private
@@ -34,6 +41,8 @@ class Stream:
     codec: Codec
     """Preferred; the other one serves a client that lacks it."""
     fps: int
+    told_radius: float | None = None
+    """The ball's radius, pixels, where the client is told the truth; `None`: it is not told."""
 
 
 class Player(ClientPeer):
@@ -47,6 +56,7 @@ class Player(ClientPeer):
         self._transceiver = self._peer.getTransceivers()[0]
         self._transceiver.setCodecPreferences(codec_preferences(stream.codec))
         self._origin: int | None = None
+        self._channels: list[RTCDataChannel] = []
 
     @property
     def codec(self) -> Codec | None:
@@ -80,6 +90,9 @@ class Player(ClientPeer):
         if self._stream.track.is_held:
             self._spawn(self._hold_first_frame())
 
+    def _opened(self, channel: RTCDataChannel) -> None:
+        self._channels.append(channel)
+
     def _stop(self) -> None:
         self._stream.track.release()
         self._stream.track.stop()
@@ -97,6 +110,18 @@ class Player(ClientPeer):
             track.release()
             track.rate.answered(now - truth.drawn_at)
         self._events.estimated(estimate, truth, now=now)
+        if truth is not None:
+            self._tell(estimate, truth)
+
+    def _tell(self, estimate: Estimate, truth: Truth) -> None:
+        """Say where the ball was, where the session is one that says it: the estimate is in."""
+        radius = self._stream.told_radius
+        if radius is None:
+            return
+        told = ToldTruth((truth.x, truth.y), radius, estimate.pts, estimate.rtp_timestamp)
+        for channel in self._channels:
+            if channel.readyState == "open" and channel.bufferedAmount <= MAX_BUFFERED:
+                channel.send(format_truth(told))
 
     def _match(self, estimate: Estimate) -> Truth | None:
         """The frame that an estimate is about; it is never guessed."""

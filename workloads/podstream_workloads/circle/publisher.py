@@ -39,7 +39,8 @@ class Publisher(ReceivingPeer):
 
     def _tell(self, found: Point | None, pts: int, receiver: RTCRtpReceiver) -> None:
         rtp_timestamp = aiortc_private.receiver_rtp_timestamp(receiver, pts)
-        text = format_estimate(Estimate(found, pts, rtp_timestamp))
+        radius = self._estimator.radius
+        text = format_estimate(Estimate(found, pts, rtp_timestamp, radius=radius))
         for channel in self._channels:
             if channel.readyState == "open" and channel.bufferedAmount <= MAX_BUFFERED:
                 channel.send(text)

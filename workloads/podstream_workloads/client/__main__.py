@@ -12,10 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 from podstream_core.logs import setup_logging
 from podstream_workloads.circle.estimators import make_estimator
+from podstream_workloads.circle.standalone.display import (
+    NoDisplay,
+    Window,
+    WindowGone,
+    require_display,
+)
 from podstream_workloads.client.errors import ClientError, SessionOver
 from podstream_workloads.client.options import ClientOptions, parse
 from podstream_workloads.client.player import Player
 from podstream_workloads.client.publisher import Publisher
+from podstream_workloads.client.showing import Showing
 from podstream_workloads.client.summary import Summary
 from podstream_workloads.client.video import VideoSource
 from podstream_workloads.client.whep import WhepClient
@@ -38,7 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     summary = Summary()
     try:
+        if options.display:
+            require_display(os.environ)
         asyncio.run(_run(options, summary))
+    except NoDisplay as error:
+        print(error, file=sys.stderr)  # noqa: T201 - as above
+        return 2
     except ClientError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - as above
         return 1
@@ -53,7 +65,7 @@ async def _run(options: ClientOptions, summary: Summary) -> None:
     quiet_libraries()
     aiortc_private.install_marker_release()
     aiortc_private.keep_history()
-    playing = asyncio.create_task(_play(options, summary))
+    playing = asyncio.create_task(_show_and_play(options, summary))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, playing.cancel)
@@ -72,7 +84,34 @@ async def _run(options: ClientOptions, summary: Summary) -> None:
             logger.info("the session has ended: %s", over)
 
 
-async def _play(options: ClientOptions, summary: Summary) -> None:
+async def _show_and_play(options: ClientOptions, summary: Summary) -> None:
+    """Play, in a window where one is wanted; closing it is a way to leave."""
+    if not options.display:
+        await _play(options, summary, showing=None)
+        return
+    window = Window("podstream")
+    await window.open()
+    playing = asyncio.ensure_future(_play(options, summary, showing=Showing(window)))
+    shown = asyncio.ensure_future(window.run())
+    try:
+        await asyncio.wait({playing, shown}, return_when=asyncio.FIRST_COMPLETED)
+        if playing.done():
+            playing.result()
+    finally:
+        for task in (playing, shown):
+            task.cancel()
+        await asyncio.wait({playing, shown})
+        await window.close()
+    if not playing.cancelled():
+        return
+    with contextlib.suppress(asyncio.CancelledError):
+        try:
+            shown.result()
+        except WindowGone as gone:
+            logger.info("%s", gone)
+
+
+async def _play(options: ClientOptions, summary: Summary, *, showing: Showing | None) -> None:
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="frames")
     connect_timeout_s = options.connect_timeout_s
     source = _open_video(options)
@@ -87,6 +126,7 @@ async def _play(options: ClientOptions, summary: Summary) -> None:
                         estimator=make_estimator(options.estimator),
                         pool=pool,
                         summary=summary,
+                        showing=showing,
                     )
                 else:
                     player = Publisher(

@@ -15,6 +15,8 @@ from podstream_workloads.circle.estimators import Point
 _EPILOG = """examples:
   # a session of the cluster, with the token from its Secret
   podstream-client --url http://127.0.0.1:8080/s/default/ball/whep --token-file token
+  # the same in a window, with the estimate's ring over the video
+  podstream-client --url URL --token-file token --display
   # ten seconds, figures as JSON
   podstream-client --url URL --duration 10 --json
   # publish a file, or a camera, to a session with spec.circle.source Upload
@@ -57,6 +59,8 @@ class ClientOptions:
     """FFmpeg's name of its input format, where the place does not say."""
     loop: bool
     """Begin the video anew at its end."""
+    display: bool
+    """Show a window with the video and marks over it."""
     as_json: bool
     log_level: str
     log_format: LogFormat
@@ -78,6 +82,8 @@ def parse(arguments: Sequence[str] | None, *, environment: Mapping[str, str]) ->
         estimator = _estimator(given, spec.estimator)
     except (OSError, UnicodeDecodeError, msgspec.ValidationError, msgspec.DecodeError) as error:
         parser.error(str(error))
+    if given.display and given.upload:
+        parser.error("--display shows what is played, and --upload plays nothing")
     return ClientOptions(
         url=url,
         token=token,
@@ -92,6 +98,7 @@ def parse(arguments: Sequence[str] | None, *, environment: Mapping[str, str]) ->
         upload=given.upload,
         upload_format=given.upload_format,
         loop=given.loop,
+        display=given.display,
         as_json=given.json,
         log_level=given.log_level or environment.get("PODSTREAM_LOG_LEVEL") or "info",
         log_format="json" if environment.get("PODSTREAM_LOG_FORMAT") == "json" else "text",
@@ -136,6 +143,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--upload", metavar="FILE", help="publish a video (WHIP) instead of playing")
     add("--upload-format", metavar="NAME", help="FFmpeg input format of a device: v4l2, lavfi")
     add("--loop", action="store_true", help="begin the uploaded video anew at its end")
+    add(
+        "-d",
+        "--display",
+        action="store_true",
+        help="a window with the video, where the ball was seen and, where the session tells it "
+        "(spec.circle.tellTruth), where it truly was; needs podstream[desktop]",
+    )
     add("--json", action="store_true", help="print one line of figures as JSON at the end")
     add("--log-level", help="debug, info, warning or error (info)")
     aids = parser.add_argument_group("test aids")

@@ -8,10 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from av import VideoFrame
 
 from podstream_workloads.circle import framecode
-from podstream_workloads.circle.channel import MAX_BUFFERED, Estimate, format_estimate
+from podstream_workloads.circle.channel import (
+    MAX_BUFFERED,
+    Estimate,
+    format_estimate,
+    parse_truth,
+)
 from podstream_workloads.circle.estimators import BallEstimator, Point, luma
 from podstream_workloads.client.options import ClientOptions
 from podstream_workloads.client.peer import SessionPeer
+from podstream_workloads.client.showing import Showing
 from podstream_workloads.client.summary import Summary
 from podstream_workloads.client.whep import SignallingClient
 from podstream_workloads.media import aiortc_private
@@ -30,7 +36,9 @@ class Player(SessionPeer):
         estimator: BallEstimator,
         pool: ThreadPoolExecutor,
         summary: Summary,
+        showing: Showing | None = None,
     ) -> None:
+        """`showing` is given what this client sees, where it has a window."""
         super().__init__(options, signalling=signalling, summary=summary)
         self._estimator = estimator
         self._pool = pool
@@ -38,6 +46,9 @@ class Player(SessionPeer):
         self._reception = Reception(self._receiver, on_decoded=self._is_wanted)
         self._decoded = 0
         self._channel = self._open_channel()
+        self._showing = showing
+        if showing is not None:
+            self._channel.on("message", self._on_message)
 
     async def play(self, *, connect_timeout_s: float) -> bool:
         """Play; whether the end was orderly (closed by a side) rather than a lost connection.
@@ -81,9 +92,22 @@ class Player(SessionPeer):
                 begun = time.monotonic()
                 point, code = await loop.run_in_executor(self._pool, self._look, frame)
                 self._send(point, code, pts=frame.pts or 0, job_s=time.monotonic() - begun)
+                self._show(frame, point)
                 if self._has_enough():
                     self._over.set()
                     return
+
+    def _show(self, frame: VideoFrame, point: Point | None) -> None:
+        if self._showing is None:
+            return
+        rtp_timestamp = aiortc_private.receiver_rtp_timestamp(self._receiver, frame.pts or 0)
+        radius = self._estimator.radius
+        self._showing.looked(frame, point, radius=radius, rtp_timestamp=rtp_timestamp)
+
+    def _on_message(self, message: object) -> None:
+        truth = parse_truth(message)
+        if truth is not None and self._showing is not None:
+            self._showing.told(truth)
 
     def _look(self, frame: VideoFrame) -> tuple[Point | None, int | None]:
         """The ball's place and the number in the picture. In the pool's thread."""

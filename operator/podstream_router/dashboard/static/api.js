@@ -27,12 +27,12 @@ async function failure(response) {
   return new ApiError(response.status, body);
 }
 
-export async function request(path, {method = "GET", body, bearer = token.get(), signal} = {}) {
+export async function request(path, {method = "GET", body, bearer = token.get(), signal, credentials = "omit"} = {}) {
   const headers = {Accept: "application/json"};
   if (bearer) headers.Authorization = `Bearer ${bearer}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const response = await fetch(path, {
-    method, headers, signal, cache: "no-store", credentials: "omit",
+    method, headers, signal, cache: "no-store", credentials,
     body: body === undefined ? undefined : JSON.stringify(body),
   });
   if (!response.ok) throw await failure(response);

@@ -5,6 +5,8 @@ import {figure, h, panel, replace, table} from "./dom.js";
 import {figuresOf} from "./figures.js";
 import {hasEnded} from "./phase.js";
 
+const RENEW_MS = 120000;  // a pass lasts five minutes
+
 function csv(session, results) {
   const quote = (value) => `"${String(value).replaceAll('"', '""')}"`;
   const lines = ["session,workload,figure,value"];
@@ -30,16 +32,27 @@ export function filesPanel(current, me) {
       fault.textContent = error.message;
     }
   }}, name);
-  const open = async (file) => {
-    const {namespace, name} = current.session;
+  const pathOf = (file) => `/s/${current.session.namespace}/${current.session.name}/results/${encodeURIComponent(file)}`;
+  const open = async (file) => request(pathOf(file), {bearer: await clientToken(current.session, me)});
+  let renewing;
+  // A media element sends no token: for a while the browser holds a cookie that opens these files.
+  const admit = async () => {
     const bearer = await clientToken(current.session, me);
-    return request(`/s/${namespace}/${name}/results/${encodeURIComponent(file)}`, {bearer});
+    if (bearer === null) return;
+    await request(`${sessionPath(current.session)}/files/pass`, {method: "POST", bearer, credentials: "same-origin"});
   };
+  const stop = () => { clearInterval(renewing); replace(screen); };
   const play = (file) => h("button", {type: "button", onclick: async () => {
     fault.textContent = "";
+    stop();
     try {
-      const source = URL.createObjectURL(await (await open(file)).blob());
-      replace(screen, h("video", {src: source, controls: true, "aria-label": `Recording ${file}`}));
+      await admit();
+      // The player asks for the parts that it needs (Range).
+      const film = h("video", {controls: true, preload: "metadata", "aria-label": `Recording ${file}`});
+      film.addEventListener("error", () => { fault.textContent = `${file} cannot be played: ${film.error?.message || "it may have gone with its pod"}`; });
+      film.src = pathOf(file);
+      replace(screen, film);
+      renewing = setInterval(() => admit().catch((error) => { fault.textContent = error.message; }), RENEW_MS);
     } catch (error) {
       fault.textContent = error.message;
     }
@@ -77,5 +90,5 @@ export function filesPanel(current, me) {
       ] : [h("p", {}, hasEnded(session) ? "The session has no results." : "No results yet.")]));
     load();
   };
-  return {element, update};
+  return {element, update, stop};
 }

@@ -6,6 +6,7 @@ import {figure, h, notice, panel, replace, table} from "./dom.js";
 import {figuresOf} from "./figures.js";
 import {hasEnded, phaseOf} from "./phase.js";
 import {Plot} from "./plot.js";
+import {publishPanel} from "./publishing.js";
 import {sitePanel} from "./site.js";
 import {watchPanel} from "./watching.js";
 
@@ -30,6 +31,7 @@ function storyTable(session) {
 function eventsPanel(current, me) {
   const place = h("div", {}, h("p", {}, "Loading …"));
   const load = async () => {
+    if (me.kind !== "person") return;
     try {
       const {items} = await read(`${sessionPath(current.session)}/kubernetes-events`);
       replace(place, items.length ? table("The latest last",
@@ -51,6 +53,7 @@ export function sessionPage(main, {session, me}) {
   const story = h("div", {});
   const plot = new Plot({title: "Error of the estimates", first: "RMSE", second: "95th percentile", unit: "px"});
   const video = watchPanel(current, me);
+  const webcam = publishPanel(current, me);
   const site = sitePanel(current, me);
   const control = controlPanel(current);
   const files = filesPanel(current, me);
@@ -59,7 +62,7 @@ export function sessionPage(main, {session, me}) {
   let phase;
   replace(main,
     h("h1", {}, `${session.namespace}/${session.name}`), state, control.element,
-    h("div", {class: "columns"}, video.element, error), site.element,
+    h("div", {class: "columns"}, webcam.element, video.element, error), site.element,
     panel("Results", results), files.element, panel("Story", story), events.element);
   document.title = `${session.name} · podstream`;
 
@@ -75,17 +78,17 @@ export function sessionPage(main, {session, me}) {
     replace(state, h("span", {class: `phase ${now}`}, now),
       status.reason ? ` ${status.reason}` : "", status.message ? `: ${status.message}` : "",
       status.pod ? ` · pod ${status.pod.name} on ${status.pod.node ?? "?"} (${status.pod.origin ?? "?"})` : "");
-    error.hidden = !next.spec.circle;
+    error.hidden = !next.spec.circle || next.spec.circle.source === "Upload";
     replace(story, ...storyTable(next));
     if (hasEnded(next)) figures(status.results);
-    for (const part of [video, site, control, files]) part.update();
+    for (const part of [video, webcam, site, control, files]) part.update();
     if (phase !== now) {
       if (phase !== undefined) { notice(`${next.name} is ${now}`); events.load(); }
       phase = now;
     }
   };
   update(session);
-  const leave = () => { video.stop(); site.stop(); };
+  const leave = () => { for (const part of [video, webcam, site, files]) part.stop(); };
   addEventListener("pagehide", leave);
   return {
     onEvent: ({kind, data}) => {

@@ -1,90 +1,89 @@
-// The panel in which a session is watched, or a camera given to it: by WHEP, as a viewer, or by WHIP.
+// The panel in which a session is watched: a ball's as its client, a stream's as a viewer.
 import {clientToken} from "./access.js";
 import {h, panel} from "./dom.js";
 import {Pictures} from "./mjpeg.js";
+import {Overlay} from "./overlay.js";
 import {hasEnded} from "./phase.js";
+import {BallPlayer} from "./player.js";
+import {mayStart, watchRole} from "./roles.js";
 import {Connection} from "./webrtc.js";
 
-const TAKEN = "The session’s one connection is taken, or its pod is not ready.";
-const ONE = "A session has one connection. This page takes it: no other client can connect meanwhile, and a session without a frame limit ends when you stop.";
-
-// What this page can be to a session: the end of its URL, the buttons, and whether there is a place.
-function roleOf({spec, status}) {
-  if (spec.stream && !spec.circle) {
-    const most = spec.stream.maxViewers ?? 0;
-    return {
-      way: "mjpeg", start: "Watch", stop: "Stop watching",
-      free: most > 0 && ["Ready", "Connected"].includes(status.phase),
-      hint: most === 0 ? "This session admits no viewers (spec.stream.maxViewers)."
-        : `Looking on takes one of ${most} viewers’ places, never the publisher’s.`,
-    };
-  }
-  const builtIn = spec.client?.builtIn === true;
-  const free = status.phase === "Ready" && !builtIn;
-  const hint = builtIn ? "The built-in client has the session’s one connection." : free ? ONE : TAKEN;
-  return spec.circle?.source === "Upload"
-    ? {way: "whip", start: "Publish camera", stop: "Stop publishing", free, hint}
-    : {way: "whep", start: "Watch", stop: "Stop watching", free, hint};
-}
+const FINAL = [401, 403, 410, 429, 503];  // MJPEG would be refused alike
 
 export function watchPanel(current, me) {
-  const video = h("video", {playsinline: true, "aria-label": "Live video", hidden: true});
+  const video = h("video", {id: "live", playsinline: true, "aria-label": "Live video"});
   video.muted = true;
   const canvas = h("canvas", {role: "img", "aria-label": "Live pictures of the stream", hidden: true});
-  const connection = new Connection(video), pictures = new Pictures(canvas);
-  const source = () => roleOf(current.session).way === "mjpeg" ? pictures : connection;
+  const connection = new Connection(video, () => { fault.textContent = "The connection was lost."; update(); });
+  const pictures = new Pictures(canvas);
+  const overlay = new Overlay(video, {seenBy: "this page"});
+  const player = new BallPlayer(connection, overlay);
   const fault = h("p", {class: "fault", role: "alert"});
   const button = h("button", {type: "button", class: "main"});
-  const hint = h("p", {class: "hint"}), place = h("p", {class: "hint"});
-  const element = panel("Live video", hint, video, canvas, place, h("div", {class: "buttons"}, button), fault);
+  const hint = h("p", {class: "hint"});
+  const element = panel("Live video", hint, overlay.element, canvas, h("div", {class: "buttons"}, button), fault);
+  const playing = () => connection.playing || pictures.playing;
 
-  async function toggle() {
+  async function stop() {
+    pictures.stop();
+    await player.stop();
+  }
+
+  // WebRTC, and where it does not come through single pictures over HTTP.
+  async function look(base, bearer) {
+    try {
+      await connection.play(`${base}/whep`, bearer);
+    } catch (error) {
+      await connection.stop();
+      if (FINAL.includes(error.status)) throw error;
+      await pictures.play(`${base}/mjpeg`, bearer, update);
+    }
+  }
+
+  async function start() {
     const {namespace, name} = current.session;
-    const {way} = roleOf(current.session);
-    if (source().playing) {
-      await source().stop();
-      return;
-    }
     const bearer = await clientToken(current.session, me);
-    const path = `/s/${namespace}/${name}/${way}`;
-    if (way === "whip") {
-      await connection.publish(path, bearer, (x, y) => {
-        place.textContent = `The server sees the ball at ${x.toFixed(1)}, ${y.toFixed(1)}.`;
-      });
-    } else {
-      await source().play(path, bearer, update);
-    }
+    const base = `/s/${namespace}/${name}`;
+    if (watchRole(current.session).kind === "player") await player.play(`${base}/whep`, bearer);
+    else await look(base, bearer);
+  }
+
+  function words(role) {
+    if (hasEnded(current.session)) return "The session has ended.";
+    if (pictures.playing) return "Single pictures (MJPEG): WebRTC does not come through.";
+    if (!connection.playing) return role.hint;
+    return role.kind === "viewer" ? "By WebRTC (WHEP)."
+      : "This page is the session’s client and says where it sees the ball. Stop to free its place.";
   }
 
   function update() {
     const {session} = current;
-    const {playing} = source();
-    const role = roleOf(session);
-    if (playing && hasEnded(session)) {
-      Promise.resolve(source().stop()).then(update);
+    const role = watchRole(session);
+    element.hidden = role === null;
+    if (role === null) return;
+    if (playing() && hasEnded(session)) {
+      stop().then(update);
       return;
     }
-    element.hidden = !session.spec.circle && !session.spec.stream;
-    video.hidden = !playing || role.way === "mjpeg";
-    canvas.hidden = !playing || role.way !== "mjpeg";
-    place.hidden = !playing;
-    button.textContent = playing ? role.stop : role.start;
-    button.disabled = !playing && (hasEnded(session) || !role.free);
-    if (hasEnded(session)) hint.textContent = "The session has ended.";
-    else if (playing && role.way !== "mjpeg") hint.textContent = "This page is the session’s client. Stop to free its place.";
-    else hint.textContent = role.hint;
+    overlay.element.hidden = !connection.playing;
+    overlay.marked(role.kind === "player");
+    canvas.hidden = !pictures.playing;
+    button.textContent = playing() ? "Stop watching" : "Watch";
+    button.disabled = !playing() && !mayStart(session, role);
+    hint.textContent = words(role);
   }
 
   button.addEventListener("click", async () => {
     fault.textContent = "";
     button.disabled = true;
     try {
-      await toggle();
+      if (playing()) await stop();
+      else await start();
     } catch (error) {
       fault.textContent = error.message;
-      await source().stop();
+      await stop();
     }
     update();
   });
-  return {element, update, stop: () => source().stop()};
+  return {element, update, stop};
 }
