@@ -1,11 +1,13 @@
 """A session's address outside the cluster and its token, and what can be read there."""
 
+import http.client
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from typing import Final
 
+from podstream_core.names import SECRET_TOKEN_KEY
 from podstream_kubectl.encoding import decoded
 from podstream_kubectl.errors import Refused, Unreachable
 from podstream_kubectl.installation import find_installation
@@ -17,8 +19,8 @@ END_TIMEOUT_S: Final = 5.0
 _CHUNK: Final = 1 << 20
 
 
-def token_of(api: Api, session: Session) -> str | None:
-    """The session's token; `None` where none is needed.
+def token_of(api: Api, session: Session, *, key: str = SECRET_TOKEN_KEY) -> str | None:
+    """The session's token, or another one of its Secret; `None` where none is needed.
 
     Raises:
         Refused: the Secret cannot be read or holds none.
@@ -27,10 +29,10 @@ def token_of(api: Api, session: Session) -> str | None:
         return None
     secret = api.get("secret", session.secret)
     try:
-        return decoded(secret, "token").decode()
+        return decoded(secret, key).decode()
     except ValueError as error:
         raise Refused(
-            f"Secret {session.secret} holds no token; kubectl podstream doctor"
+            f"Secret {session.secret} holds no {key}; kubectl podstream doctor"
         ) from error
 
 
@@ -83,7 +85,7 @@ def end_by_router(api: Api, session: Session, *, url: str | None = None) -> str:
 
 
 def read_from_router(url: str, *, token: str | None) -> Iterator[bytes]:
-    """The body of a GET in pieces. The token goes in a header and never into the URL.
+    """The body of a GET in pieces, as they come. The token goes in a header, never into the URL.
 
     Raises:
         Refused: the router refuses.
@@ -95,11 +97,11 @@ def read_from_router(url: str, *, token: str | None) -> Iterator[bytes]:
     request = urllib.request.Request(url, headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=READ_TIMEOUT_S) as reply:
-            while chunk := reply.read(_CHUNK):
+            while chunk := reply.read1(_CHUNK):
                 yield chunk
     except urllib.error.HTTPError as error:
         with error:
             text = error.read(2000).decode(errors="replace")
         raise Refused(f"{url} answers {error.code}: {text.strip()}") from error
-    except (urllib.error.URLError, OSError) as error:
+    except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
         raise Unreachable(f"{url} does not answer: {error}; kubectl podstream doctor") from error

@@ -212,11 +212,22 @@ def _add_control(commands: "_Commands[_Parser]", scope: _Parser) -> None:
         commands,
         "view",
         scope=scope,
-        text="print the address of the dashboard, for one session or for all",
-        examples=["kubectl podstream view", "kubectl podstream view ball --open --token"],
+        text="print the address of the dashboard, for one session or for all; or play a stream "
+        "in the terminal",
+        examples=[
+            "kubectl podstream view",
+            "kubectl podstream view ball --open --token",
+            "kubectl podstream view camera --terminal      # q or Ctrl-C ends it",
+        ],
     )
     view.add_argument("name", nargs="?", metavar="NAME", help="session")
     view.add_argument("--open", action="store_true", help="open it in a browser")
+    view.add_argument(
+        "-t",
+        "--terminal",
+        action="store_true",
+        help="play a stream's video here, two pixels a character (24-bit colour)",
+    )
     view.add_argument("--token", action="store_true", help="print the session's token, too")
     view.add_argument("--url", help="base URL of the router (default: as the cluster says)")
     _add_output(view, "view")
