@@ -14,7 +14,6 @@ Everything shares the machine's cores; only ratios of one run mean anything.
 
 import argparse
 import concurrent.futures
-import json
 import subprocess
 import sys
 import threading
@@ -28,6 +27,7 @@ import cv2
 import grpc
 import numpy as np
 
+from bench.kept import keep
 from imageops.server import Images, noise, raw, requests
 from podstream_workloads.imageops.wire import image_pb2
 from podstream_workloads.imageops.wire import podstream_image_v1_pb2 as pb
@@ -270,7 +270,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=4.0, help="of each row")
     parser.add_argument("--rate", type=float, default=100.0, help="small calls a second")
     parser.add_argument("--loads", default=",".join(LOADS), help="some of %(default)s")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="keep the figures as well")
     parser.add_argument("--heavy", help=argparse.SUPPRESS)
     parser.add_argument("--address", help=argparse.SUPPRESS)
     parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
@@ -283,9 +283,8 @@ def main() -> int:
         return 0
     wanted = given.loads.split(",")
     rows: list[Row] = []
-    if not given.json:
-        print(f"{'server':11}{'load':42}{'calls':>6}{'p50 ms':>8}{'p99 ms':>8}{'max ms':>8}"
-              f"{'heavy s':>9}{'p99 / idle':>12}")  # fmt: skip
+    print(f"{'server':11}{'load':42}{'calls':>6}{'p50 ms':>8}{'p99 ms':>8}{'max ms':>8}"
+          f"{'heavy s':>9}{'p99 / idle':>12}")  # fmt: skip
     for server, loads in (
         ("podstream", wanted),
         ("plain", [w for w in wanted if w in PLAIN_LOADS]),
@@ -296,13 +295,11 @@ def main() -> int:
                 row = measure(server, address, load, rate=given.rate, seconds=given.seconds)
                 idle = idle or row.p99_ms
                 rows.append(row)
-                if not given.json:
-                    print(f"{server:11}{LOADS.get(load, 'idle'):42}{row.calls:6}{row.p50_ms:8.1f}"
-                          f"{row.p99_ms:8.1f}{row.max_ms:8.1f}{row.heavy_s:9.2f}"
-                          f"{row.p99_ms / idle:12.1f}", flush=True)  # fmt: skip
+                print(f"{server:11}{LOADS.get(load, 'idle'):42}{row.calls:6}{row.p50_ms:8.1f}"
+                      f"{row.p99_ms:8.1f}{row.max_ms:8.1f}{row.heavy_s:9.2f}"
+                      f"{row.p99_ms / idle:12.1f}", flush=True)  # fmt: skip
     if given.json:
-        print(json.dumps([asdict(row) for row in rows]))
-        return 0
+        keep(__file__, [asdict(row) for row in rows])
     own = [row for row in rows if row.server == "podstream"]
     worst = max((row.p99_ms / own[0].p99_ms for row in own[1:]), default=1.0)
     verdict = "kept" if worst <= TARGET else "MISSED"

@@ -1,6 +1,6 @@
 """Requests a second, CPU time and peak memory of image operations by size, and what bounds them.
 
-    python tests/bench/bench_image_limits.py [--slo-ms 4000] [--megapixels 0.01,1,10,100]
+    python tests/bench/bench_image_limits.py [--slo-ms 4000] [--megapixels 0.01,1,10,100] [--json]
 
 One server in this process, one caller, one call at a time over loopback, worker processes as in a
 session; raw RGB in and out, and JPEG in and out. CPU is of the worker, peak memory its high-water
@@ -24,6 +24,7 @@ import cv2
 import numpy as np
 import psutil
 
+from bench.kept import keep
 from imageops.server import LIMITS, Images, Running, collect, noise, raw, requests, running
 from podstream_workloads.imageops.costs import estimate_ms, pixels_within
 from podstream_workloads.imageops.headers import inspect
@@ -67,6 +68,11 @@ class Cell:
     @property
     def cpu_ms(self) -> float:
         return (self.user_s + self.system_s) * 1e3 / len(self.times_s)
+
+    @property
+    def rate(self) -> float:
+        """Calls a second, one at a time."""
+        return len(self.times_s) / sum(self.times_s)
 
     @property
     def bound(self) -> str:
@@ -170,27 +176,44 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--slo-ms", type=float, default=4000)
     parser.add_argument("--megapixels", default="0.01,1,10,100")
+    parser.add_argument("--json", action="store_true", help="keep the figures as well")
     given = parser.parse_args()
     sizes = [float(text) for text in given.megapixels.split(",")]
     kept = 0.0
+    table: list[dict[str, Any]] = []
     print(f"{'MP':>7}  {'operation':18}{'req/s':>9}{'p99 ms':>9}{'CPU ms':>9}{'peak MB':>9}"
           f"{'by table':>10}{'p99/table':>11}  bound")  # fmt: skip
     for size in sizes:
         with running(BOUNDED) as service, service.channel() as channel:
             found = rows(service, Images(channel), size)
             for name, cell in found.items():
-                rate = len(cell.times_s) / sum(cell.times_s)
                 print(
-                    f"{size:7g}  {name:18}{rate:9.1f}{cell.p99_ms:9.1f}{cell.cpu_ms:9.1f}"
+                    f"{size:7g}  {name:18}{cell.rate:9.1f}{cell.p99_ms:9.1f}{cell.cpu_ms:9.1f}"
                     f"{cell.peak_bytes / 1e6:9.0f}{cell.table_ms:10.0f}"
                     f"{cell.p99_ms / cell.table_ms:11.2f}  {cell.bound}",
                     flush=True,
                 )
+                table.append({"megapixels": size, "operation": name, **figures(cell)})
             if all(cell.p99_ms <= given.slo_ms for cell in found.values()):
                 kept = max(kept, size)
     print(f"largest size with every p99 <= {given.slo_ms:g} ms: {kept:g} MP")
     admitted = pixels_within(given.slo_ms) / 1e6
     print(f"spec.imageOps.sloMs {given.slo_ms:g} admits {admitted:g} MP")
+    if given.json:
+        limits = {"sloMs": given.slo_ms, "largestMegapixels": kept, "admittedMegapixels": admitted}
+        keep(__file__, {"calls": table, **limits})
+
+
+def figures(cell: Cell) -> dict[str, Any]:
+    """A cell as it is kept."""
+    return {
+        "callsPerSecond": round(cell.rate, 2),
+        "p99Ms": round(cell.p99_ms, 2),
+        "cpuMs": round(cell.cpu_ms, 2),
+        "peakMB": round(cell.peak_bytes / 1e6, 1),
+        "byTableMs": round(cell.table_ms, 1),
+        "bound": cell.bound,
+    }
 
 
 if __name__ == "__main__":

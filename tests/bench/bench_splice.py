@@ -13,7 +13,6 @@ HAProxy, whichever of its two lines is the better one.
 
 import argparse
 import asyncio
-import json
 import multiprocessing
 import shutil
 import socket
@@ -31,6 +30,7 @@ from pathlib import Path
 import psutil
 import uvloop
 
+from bench.kept import keep
 from podstream_core.splice import Broken, join
 from podstream_router.tls import Certificate, plain_side
 from router.certificates import self_signed
@@ -225,7 +225,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=2.0, help="per proxy and round")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--pairs", type=int, default=2, help="connections at a time")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="keep the figures as well")
     options = parser.parse_args()
     if shutil.which("haproxy") is None:
         print("the baseline is missing: apt-get install haproxy", file=sys.stderr)
@@ -235,8 +235,7 @@ def main() -> int:
         write_certificate(folder)
         best = run_all(options, folder)
     if options.json:
-        print(json.dumps([asdict(figure) for figure in best.values()]))
-        return 0
+        keep(__file__, {name: asdict(figure) for name, figure in best.items()})
     base = best[HAPROXY]
     print(f"{'proxy':<22}{'GiB/CPU s':>10}{'GiB/s':>8}{'ratio':>8}   (haproxy = 1.00)")
     for figure in best.values():

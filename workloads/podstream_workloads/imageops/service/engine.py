@@ -1,5 +1,6 @@
 """Has pictures worked on: plans, reserves, waits for a worker, counts."""
 
+import concurrent.futures
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -74,7 +75,15 @@ class Engine:
         self.statistics = statistics
         self.admission = Admission(limits.memory_bytes)
         self.precedence = Precedence()
+        self.movers = concurrent.futures.ThreadPoolExecutor(
+            limits.max_calls, thread_name_prefix="image-chunks"
+        )
+        """Threads for chunks of the calls, at most one for each."""
         self._pool = pool
+
+    def close(self) -> None:
+        """Free the threads; calls have ended."""
+        self.movers.shutdown()
 
     def check_raw(self, source: RawSource, *, size: int) -> None:
         """Refuse raw values that are not what they are said to be; allocates nothing.

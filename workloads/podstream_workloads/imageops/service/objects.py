@@ -37,6 +37,9 @@ class StoredObject:
     reservation: Reservation
     used_at: float
     committed: int = 0
+    """Bytes that are written: they stay."""
+    taken: int = 0
+    """The same and those that are being written; another call goes on at `committed`."""
     is_complete: bool = False
     digest: bytes = b""
     result: pb.Result | None = None
@@ -145,6 +148,7 @@ class ObjectStore:
     def end_upload(self, stored: StoredObject) -> None:
         """The call that `begin` was for writes no more."""
         stored.is_written = False
+        stored.taken = stored.committed
         self._leave(stored)
 
     def delete(self, name: str) -> None:
@@ -257,25 +261,33 @@ class ObjectStore:
         self._engine.segments.give(stored.segment)
 
 
-def append(stored: StoredObject, *, offset: int, data: memoryview) -> None:
-    """Commit a chunk at the end of what is committed.
+def append(stored: StoredObject, *, offset: int, data: memoryview) -> Callable[[], None]:
+    """Take a chunk at the end of what has been taken.
+
+    Returns:
+        What writes and commits it: the next chunk may be taken meanwhile, and no more.
 
     Raises:
         CallError: the chunk belongs elsewhere, or is longer than the object; the trailer tells
             where to go on.
     """
-    if offset != stored.committed:
+    if offset != stored.taken:
         raise CallError(
             Rejection.INVALID,
-            f"offset {offset} is not the committed size {stored.committed}: go on there",
+            f"offset {offset} is not the committed size {stored.taken}: go on there",
             code=grpc.StatusCode.OUT_OF_RANGE,
-            trailers=((COMMITTED_TRAILER, str(stored.committed)),),
+            trailers=((COMMITTED_TRAILER, str(stored.taken)),),
         )
     if offset + len(data) > stored.size:
         raise invalid(f"the upload has more than the {stored.size} bytes that were declared")
-    stored.segment.write(offset, data)
-    stored.hasher.update(data)
-    stored.committed += len(data)
+    stored.taken += len(data)
+
+    def commit() -> None:
+        stored.segment.write(offset, data)
+        stored.hasher.update(data)
+        stored.committed += len(data)
+
+    return commit
 
 
 def finish(stored: StoredObject, *, sha256: bytes) -> None:

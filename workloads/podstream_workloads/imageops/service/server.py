@@ -93,6 +93,7 @@ class ImageServer:
         self._v1.close()
         if self._threads is not None:
             self._threads.shutdown()
+        self.engine.close()
         self._segments.close()
 
     def _add_services(self, server: grpc.Server) -> None:

@@ -1,15 +1,19 @@
 """Pieces of the streaming calls: messages that carry chunks, and work that tells its progress."""
 
+import contextlib
 import hashlib
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final, Generic, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
 from podstream_workloads.imageops.limits import CHUNK_BYTES
+from podstream_workloads.imageops.service.engine import Engine
 from podstream_workloads.imageops.service.errors import invalid
+from podstream_workloads.imageops.service.overlap import Mover, ahead
 from podstream_workloads.imageops.wire import podstream_image_v1_pb2 as pb
 from podstream_workloads.imageops.wire.fields import (
     bytes_key,
@@ -60,52 +64,70 @@ def receive(
     header: pb.ProcessHeader,
     segment: Segment,
     *,
-    give_way: Callable[[], None],
+    engine: Engine,
 ) -> Iterator[bytes]:
     """Take a picture's chunks into a segment, counting; yields progress where it is wanted.
-
-    `give_way` is called before each chunk that follows another.
 
     Raises:
         CallError: more or fewer bytes than declared, another message, or another checksum.
     """
     hasher = hashlib.sha256() if header.sha256 else None
     received = told = 0
-    for message in requests:
-        for number, value in fields(memoryview(message)):
-            if number != _DATA:
-                raise invalid("after the header only data may follow")
-            data = payload(value)
-            if received + len(data) > header.size:
-                raise invalid(f"more data than the {header.size} bytes that were declared")
-            segment.write(received, data)
-            received += len(data)
-            if hasher is not None:
-                hasher.update(data)
-        if header.progress and received - told >= _PROGRESS_BYTES:
-            told = received
-            yield progress_message(pb.Progress.STAGE_RECEIVING, received, header.size)
-        if received < header.size:
-            give_way()
+    is_large = header.size > CHUNK_BYTES
+    with Mover(engine.movers) as mover:
+        for message in requests:
+            for number, value in fields(memoryview(message)):
+                if number != _DATA:
+                    raise invalid("after the header only data may follow")
+                data = payload(value)
+                if received + len(data) > header.size:
+                    raise invalid(f"more data than the {header.size} bytes that were declared")
+                write = partial(segment.write, received, data)
+                if is_large:
+                    mover.begin(write)
+                else:
+                    write()
+                received += len(data)
+                if hasher is not None:
+                    hasher.update(data)
+            if header.progress and received - told >= _PROGRESS_BYTES:
+                told = received
+                yield progress_message(pb.Progress.STAGE_RECEIVING, received, header.size)
+            if received < header.size:
+                engine.precedence.give_way()
+        mover.wait()
     if received != header.size:
         raise invalid(f"{received} bytes of data, {header.size} were declared")
     if hasher is not None and hasher.digest() != header.sha256:
         raise invalid("the checksum is not that of the data that has arrived")
 
 
-def send(segment: Segment, size: int, *, give_way: Callable[[], None]) -> Iterator[bytes]:
-    """A result's chunks and the trailer with their checksum, as messages of `Process`.
-
-    `give_way` is called before each chunk that follows another.
-    """
+def send(segment: Segment, size: int, *, engine: Engine) -> Iterator[bytes]:
+    """A result's chunks and the trailer with their checksum, as messages of `Process`."""
     hasher = hashlib.sha256()
-    for offset in range(0, size, CHUNK_BYTES):
-        if offset:
-            give_way()
+
+    def message(offset: int) -> bytes:
         data = segment.read(offset, min(CHUNK_BYTES, size - offset))
         hasher.update(data)
-        yield b"".join((bytes_key(_RESULT_DATA, len(data)), data))
+        return b"".join((bytes_key(_RESULT_DATA, len(data)), data))
+
+    yield from in_turn(message, range(0, size, CHUNK_BYTES), engine=engine)
     yield pb.ProcessResponse(trailer=pb.Trailer(sha256=hasher.digest())).SerializeToString()
+
+
+def in_turn(
+    message: Callable[[int], bytes], offsets: Sequence[int], *, engine: Engine
+) -> Iterator[bytes]:
+    """A message for each offset; small calls go first before each that follows another."""
+    if len(offsets) == 1:
+        yield message(offsets[0])
+        return
+    made = ahead(engine.movers, (partial(message, offset) for offset in offsets))
+    with contextlib.closing(made):
+        for number, item in enumerate(made):
+            if number:
+                engine.precedence.give_way()
+            yield item
 
 
 def progress_message(stage: pb.Progress.Stage, done: int, total: int) -> bytes:

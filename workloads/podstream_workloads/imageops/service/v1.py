@@ -28,9 +28,11 @@ from podstream_workloads.imageops.service.objects import (
     append,
     finish,
 )
+from podstream_workloads.imageops.service.overlap import Mover
 from podstream_workloads.imageops.service.streams import (
     Background,
     UploadPart,
+    in_turn,
     parse,
     progress_message,
     read_header,
@@ -84,12 +86,12 @@ class ImagesService:
                 allowed = f"1 to {limit} bytes (spec.imageOps.maxUploadMiB)"
                 raise CallError(reason, f"size must be {allowed}, not {header.size}")
             request = _request(header)
-            first, give_way = engine.precedence.call, engine.precedence.give_way
+            first = engine.precedence.call
             with engine.admission.reserve(header.size) as reservation:
                 segment = engine.segments.take(header.size)
                 try:
                     with first(header.size):
-                        yield from receive(requests, header, segment, give_way=give_way)
+                        yield from receive(requests, header, segment, engine=engine)
                         source = _Source(segment, header.size, reservation, header.progress)
                         answer = yield from self._perform(request, source, call)
                 finally:
@@ -98,7 +100,7 @@ class ImagesService:
                     with first(answer.done.size):
                         result = result_of(answer.done, request.output)
                         yield pb.ProcessResponse(result=result).SerializeToString()
-                        yield from send(answer.segment, answer.done.size, give_way=give_way)
+                        yield from send(answer.segment, answer.done.size, engine=engine)
                 finally:
                     engine.segments.give(answer.segment)
 
@@ -140,15 +142,18 @@ class ImagesService:
         with handled(context, self._engine.statistics):
             stored: StoredObject | None = None
             try:
-                for message in requests:
-                    part = UploadPart(memoryview(message))
-                    if stored is None:
-                        stored = self._objects.begin(part.name, size=part.size)
-                    if part.data:
-                        append(stored, offset=part.offset, data=part.data)
-                        self._engine.precedence.give_way()
-                    if part.is_last:
-                        finish(stored, sha256=part.sha256)
+                with Mover(self._engine.movers) as mover:
+                    for message in requests:
+                        part = UploadPart(memoryview(message))
+                        if stored is None:
+                            stored = self._objects.begin(part.name, size=part.size)
+                        if part.data:
+                            mover.begin(append(stored, offset=part.offset, data=part.data))
+                            self._engine.precedence.give_way()
+                        if part.is_last:
+                            mover.wait()
+                            finish(stored, sha256=part.sha256)
+                    mover.wait()
                 if stored is None:
                     raise invalid("the upload has no message")
                 return self._objects.describe(stored).SerializeToString()
@@ -199,12 +204,14 @@ class ImagesService:
                         code=grpc.StatusCode.OUT_OF_RANGE,
                     )
                 end = min(stored.size, wanted.offset + (wanted.limit or stored.size))
-                for offset in range(wanted.offset, end, CHUNK_BYTES):
-                    if offset > wanted.offset:
-                        self._engine.precedence.give_way()
+
+                def part(offset: int) -> bytes:
                     data = stored.segment.read(offset, min(CHUNK_BYTES, end - offset))
                     key = number_field(_OFFSET, offset) + bytes_key(_DATA, len(data))
-                    yield b"".join((key, data))
+                    return b"".join((key, data))
+
+                offsets = range(wanted.offset, end, CHUNK_BYTES)
+                yield from in_turn(part, offsets, engine=self._engine)
 
     def delete_object(self, message: bytes, context: grpc.ServicerContext) -> bytes:
         """`DeleteObject`."""
