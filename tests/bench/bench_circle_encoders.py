@@ -31,6 +31,7 @@ STOCK = "aiortc (baseline)"
 QUALITIES: tuple[Quality, ...] = ("Accuracy", "Balanced", "Speed")
 SCENES = {
     "640x480 r40": Scene(),
+    "1280x720 r40": Scene(width=1280, height=720),
     "1280x720 r8": Scene(width=1280, height=720, radius=8),
     "1920x1080 r40": Scene(width=1920, height=1080),
     "contrast 17": Scene(color=(33, 128, 128)),
@@ -107,7 +108,7 @@ def main() -> None:
                     flush=True,
                 )
     if arguments.json:
-        keep(__file__, results)
+        keep(__file__, results, is_part=bool(arguments.scene))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ def line(name: str, figures: Figures, base: Figures) -> str:
         f" ({of_base:4.2f} of stock)  p50 {figures.p50_ms:7.1f} ms"
         f" ({figures.p50_ms / base.p50_ms:4.2f})  p95 {figures.p95_ms:7.1f} ms"
         f" ({figures.p95_ms / base.p95_ms:4.2f})  {figures.fps:5.1f} fps"
-        f"  rmse {figures.rmse_px:.3f} px"
+        f"  rmse {figures.rmse_px:.3f} px\n{'':26} a frame, ms: "
+        + ", ".join(f"{stage} {ms:.2f}" for stage, ms in figures.stages_ms.items())
     )
 
 
@@ -63,7 +64,7 @@ def main() -> None:
                 for kind in KINDS:
                     print(line(kind, found[kind], found["stock"]), flush=True)
     if given.json:
-        keep(__file__, results)
+        keep(__file__, results, is_part=bool(given.size or given.codec))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from bench import stage_times
+
 Kind = Literal["stock", "podstream"]
 WARM_S: Final = 2.0
 """Left out of all figures: connecting, opening codecs, first key frames."""
@@ -69,7 +71,8 @@ class Figures:
     growth_mib: float
     """Of the receiver's memory."""
     stages_ms: dict[str, float] = field(default_factory=dict)
-    """Mean time of stages in the sender (podstream only)."""
+    """Mean time of the stages of a frame, in order; of what they leave of the latency a frame is on
+    its way between threads and processes, or waits."""
 
     @property
     def skipped(self) -> float:
@@ -103,6 +106,7 @@ class _Received:
     frames: int
     cpu_s: float
     growth_mib: float
+    stages: dict[str, float]
 
 
 def measure(run: Run) -> Figures:
@@ -148,7 +152,7 @@ def _figures(run: Run, sent: _Sent, received: _Received) -> Figures:
         freeze_ms=round(1e3 * max(gaps, default=run.seconds), 1),
         rmse_px=round(statistics.fmean(squares) ** 0.5, 4) if squares else float("nan"),
         growth_mib=round(received.growth_mib, 1),
-        stages_ms=sent.stages,
+        stages_ms=sent.stages | received.stages,
     )
 
 
@@ -209,10 +213,7 @@ async def _send(run: Run, signalling: Pipe) -> _Sent:
         stages = dict(sender.stages)
         await asyncio.sleep(run.seconds)
         lasted, used, sent = time.monotonic() - begun, _cpu_s() - cpu, sender.frames - frames
-        means = {
-            name: round(1e3 * (total - stages.get(name, 0.0)) / max(1, sent), 3)
-            for name, total in sender.stages.items()
-        }
+        means = stage_times.means(stages, sender.stages, frames=sent)
         await sender.close()
     kept = [answer for answer in answers if begun <= answer.at <= begun + lasted]
     return _Sent(kept, sent, used, lasted, means)
@@ -231,8 +232,15 @@ async def _receive(run: Run, signalling: Pipe) -> _Received:
         )
         await asyncio.sleep(WARM_S)
         cpu, frames, memory = _cpu_s(), receiver.frames, _memory_mib()
+        stages = dict(receiver.stages)
         await asyncio.sleep(run.seconds)
-        found = _Received(receiver.frames - frames, _cpu_s() - cpu, _memory_mib() - memory)
+        count = receiver.frames - frames
+        found = _Received(
+            count,
+            _cpu_s() - cpu,
+            _memory_mib() - memory,
+            stage_times.means(stages, receiver.stages, frames=count),
+        )
         await asyncio.sleep(_END_S)
         await receiver.close()
     return found

@@ -9,13 +9,18 @@ from typing import Any, Final
 RESULTS: Final = Path(__file__).parent / "results"
 
 
-def keep(bench: str, results: Any) -> None:
+def keep(bench: str, results: Any, *, is_part: bool = False) -> None:
     """Write results with what they were made on, and say where.
 
     Args:
         bench: file of the benchmark, whose name the results get.
         results: what JSON can hold.
+        is_part: whether they take their places among those of other runs, by name, and leave the
+            rest as it is.
     """
+    path = RESULTS / f"{Path(bench).stem}.json"
+    if is_part and path.exists():
+        results = json.loads(path.read_text())["results"] | results
     body = {
         "bench": Path(bench).name,
         "machine": {
@@ -26,6 +31,5 @@ def keep(bench: str, results: Any) -> None:
         "results": results,
     }
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{Path(bench).stem}.json"
     path.write_text(json.dumps(body, indent=1, sort_keys=True) + "\n")
     print(f"kept in {path}")

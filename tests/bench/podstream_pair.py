@@ -6,12 +6,14 @@ import uuid
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import cv2
+from aiortc.codecs.h264 import H264Decoder
+from aiortc.codecs.vpx import Vp8Decoder
 from av import VideoFrame
 
 from bench.circle_pair import Run
+from bench.stage_times import timed
 from circle.players import Context
 from podstream_core.agentapi import Protocol
 from podstream_core.api import Circle, CircleResults, SessionSpec
@@ -33,21 +35,6 @@ Say = Callable[[str], None]
 Hear = Callable[[], Awaitable[str]]
 
 
-def _timed(owner: Any, name: str, stages: dict[str, float], *, stage: str) -> None:
-    """Add the time of every call of a method to a stage."""
-    stock = getattr(owner, name)
-    stages[stage] = 0.0
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        begun = time.monotonic()
-        try:
-            return stock(*args, **kwargs)
-        finally:
-            stages[stage] += time.monotonic() - begun
-
-    setattr(owner, name, call)
-
-
 class Sender:
     """A session's workload."""
 
@@ -59,10 +46,10 @@ class Sender:
         self._context = Context(folder)
         self._workload = CircleWorkload(on_scored=self._scored)
         self.stages: dict[str, float] = {}
-        _timed(Canvas, "draw", self.stages, stage="draw")
-        _timed(BudgetEncoder, "encode_picture", self.stages, stage="encode")
+        timed(Canvas, "draw", self.stages, stage="draw")
+        timed(BudgetEncoder, "encode_picture", self.stages, stage="encode")
         for encoder in (H264Encoder, Vp8Encoder):
-            _timed(encoder, "packetize", self.stages, stage="packetise")
+            timed(encoder, "packetize", self.stages, stage="packetise")
 
     @property
     def frames(self) -> int:
@@ -137,7 +124,11 @@ class Receiver:
         aiortc_private.keep_history()
         self._pool = pool
         self._summary = Summary()
+        self.stages: dict[str, float] = {}
+        for decoder in (H264Decoder, Vp8Decoder):
+            timed(decoder, "decode", self.stages, stage="decode")
         self._estimator: BallEstimator = _Busy(run.job_s) if run.estimates else _Blind()
+        timed(self._estimator, "estimate", self.stages, stage="estimate")
         self._player: Player | None = None
         self._playing: asyncio.Task[bool] | None = None
 

@@ -17,10 +17,13 @@ from aiortc import (
     RTCRtpSender,
     RTCSessionDescription,
 )
+from aiortc.codecs.h264 import H264Decoder, H264Encoder
+from aiortc.codecs.vpx import Vp8Decoder, Vp8Encoder
 from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
 from bench.circle_pair import Run
+from bench.stage_times import timed
 from podstream_core.api import Ball
 from podstream_workloads.circle.motion import Motion, fixed_law
 
@@ -51,6 +54,10 @@ class _Track(MediaStreamTrack):
             self._start = time.monotonic()
         wait_s = self._start + self.frames / self._run.fps - time.monotonic()
         await asyncio.sleep(max(0.0, wait_s))
+        return self.draw()
+
+    def draw(self) -> VideoFrame:
+        """The picture that is due."""
         drawn_at = time.monotonic()
         x, y = self._motion.position
         picture = np.zeros((self._run.height, self._run.width, 3), np.uint8)
@@ -81,6 +88,9 @@ class Sender:
             sorted(known, key=lambda codec: codec.mimeType.upper() != wanted)
         )
         self.stages: dict[str, float] = {}
+        timed(self._track, "draw", self.stages, stage="draw")
+        for encoder in (H264Encoder, Vp8Encoder):
+            timed(encoder, "encode", self.stages, stage="encode")
 
     @property
     def frames(self) -> int:
@@ -120,6 +130,10 @@ class Receiver:
         self._channel: Any = None
         self._tasks: list[asyncio.Task[None]] = []
         self.frames = 0
+        self.stages: dict[str, float] = {}
+        for decoder in (H264Decoder, Vp8Decoder):
+            timed(decoder, "decode", self.stages, stage="decode")
+        timed(self, "_find", self.stages, stage="estimate")
 
     async def connect(self, say: Say, hear: Hear) -> None:
         connected = _connected(self._peer)

@@ -79,6 +79,16 @@ class Session:
         selector = f"podstream.dev/session={self.name},podstream.dev/role={role}"
         return kube.items("pods", selector=selector)
 
+    def memory(self) -> int:
+        """Memory of the session's container, bytes, without the page cache."""
+        program = (
+            "import glob; print(sum(int(line.split()[1])"
+            " for path in glob.glob('/proc/[0-9]*/status')"
+            " for line in open(path) if line.startswith(('RssAnon', 'RssShmem'))))"
+        )
+        name = self.status["pod"]["name"]
+        return 1024 * int(kube.kubectl("exec", name, "--", "python", "-c", program))
+
     def play(
         self, *arguments: str, timeout_s: float = 90, protocol: str = "WHEP"
     ) -> "subprocess.CompletedProcess[str]":

@@ -40,6 +40,14 @@ class Wire:
 
     def offer(self, *, timeout_s: float = 20) -> dict[str, Any] | None:
         """The server's first message; `None` where it closes without one."""
+        line = self.line(timeout_s=timeout_s)
+        if not line:
+            return None
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    def line(self, *, timeout_s: float = 20) -> bytes:
+        """What the server says until the end of a line, or until it closes."""
         self._socket.settimeout(timeout_s)
         line = b""
         with contextlib.suppress(ConnectionError):
@@ -48,10 +56,7 @@ class Wire:
                 if not chunk:
                     break
                 line += chunk
-        if not line:
-            return None
-        message: dict[str, Any] = json.loads(line)
-        return message
+        return line
 
     def is_spoken_to(self, *, timeout_s: float = 20) -> bool:
         """Wait until the server has sent something, and leave all of it unread."""

@@ -144,22 +144,12 @@ def test_bad_contents_leave_the_memory_flat(channel: grpc.Channel, served: Sessi
     client = Client(channel)
     huge = WRONG["huge-with-little-data"]
     rejection(client.mean, huge)
-    before = memory_of(served)
+    before = served.memory()
     for _ in range(300):
         rejection(client.mean, huge)
-    grown = memory_of(served) - before
+    grown = served.memory() - before
     print(f"memory after 300 refusals: {grown / 1e6:+.1f} MB")
     assert grown < 32 << 20
-
-
-def memory_of(made: Session) -> int:
-    """Memory of the session's container, bytes, without the page cache."""
-    name = made.status["pod"]["name"]
-    program = (
-        "import glob; print(sum(int(line.split()[1]) for path in glob.glob('/proc/[0-9]*/status')"
-        " for line in open(path) if line.startswith(('RssAnon', 'RssShmem'))))"
-    )
-    return 1024 * int(kube.kubectl("exec", name, "--", "python", "-c", program))
 
 
 def test_large_images_pass_and_above_the_limit_is_clear(client: Client) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from e2e import kube
 from e2e.sessions import Session, circle, session
+from e2e.signalling import address_of
 from podstream_dev import clients
 
 _CLIENT = Path(__file__).with_name("stock_client.py")
@@ -92,3 +93,43 @@ def test_five_stock_clients_in_turn(python: str, address: tuple[str, str]) -> No
             out, _ = client.communicate(timeout=90)
             assert client.returncode == 0, out
             _assert_scored(made, 15)
+
+
+def test_a_big_picture_and_a_slow_client_cost_frames_and_no_memory() -> None:
+    """Stock aiortc and a circle transform of 1920x1080, on a machine that does the rest as well."""
+    spec = {
+        "circle": circle(frames=0, codec="VP8", ball={"motion": "Fixed", "radius": 60})
+        | {"width": 1920, "height": 1080},
+        "access": {"mode": "Public"},
+        "listeners": ["signalling"],
+        "reconnectSeconds": 0,
+        "lingerSeconds": 120,
+    }
+    with session(spec, prefix="big") as made:
+
+        def scored() -> int:
+            count: int = made.circle.get("framesScored", 0)
+            return count
+
+        made.wait_phase("Ready")
+        host, port = address_of(made)
+        with subprocess.Popen(
+            [sys.executable, str(_CLIENT), host, str(port), "--estimates", "30"],
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        ) as client:
+            try:
+                kube.until(lambda: scored() >= 5, what="estimates", timeout_s=90)
+                before = made.memory()
+                kube.until(lambda: scored() >= 20, what="more estimates", timeout_s=90)
+                grown = made.memory() - before
+                out, _ = client.communicate(timeout=90)
+            finally:
+                client.kill()
+        assert client.returncode == 0, out
+        made.wait_phase("Completed")
+        assert made.circle["framesScored"] >= 30
+        assert made.circle["framesUnmatched"] == 0, "no answer is as old as what was thrown away"
+        assert made.circle["rmsePx"] < 5
+        assert grown < 64 << 20
