@@ -4,9 +4,10 @@
     PYTHONPATH=tests:tests/cluster python tests/bench/bench_pool.py [--size 40] [--rates 1 5 20]
 
 Bursts: a pool is filled with as many pods as the burst has sessions and may have no more, so that
-no pod starts meanwhile; sessions with `poolRef` are created through the API at each rate, and a
-watch shows when they are Ready. Sustained: a pool that refills gives a session at a steady rate,
-each removed once it is Ready. Connections: a WHEP client POSTs to the pool's URL and gets a session
+no pod starts meanwhile, and the machine comes to rest; sessions with `poolRef` are created through
+the API at each rate, and a watch shows when they are Ready. Two cores have 100 ms for each session
+of a burst at 20 a second, for cluster and bench as well: who took them is printed. Sustained: a
+pool that refills gives a session at a steady rate, each removed once it is Ready. Connections: a WHEP client POSTs to the pool's URL and gets a session
 and a pod of its own; the clock starts with the POST and ends at the answer's first byte and at the
 first decoded frame, out of a filled pool and out of one that keeps nothing warm.
 """
@@ -24,7 +25,8 @@ from load.kube import Follower, KubeApi, connected, create_at_rate, following, s
 from load.kube import session_marks as marks
 from load.player import Player, Times
 from load.pools import SESSIONS, Pool, running_pool
-from load.quantiles import Quantiles, machine
+from load.quantiles import Quantiles, machine, quiet
+from load.shares import shares
 from load.site import NAMESPACE, Site
 
 TIMEOUT_S: Final = 180.0
@@ -52,9 +54,11 @@ async def run_burst(
     prefix = f"burst-{secrets.token_hex(3)}"
     chosen = [f"{prefix}-{number}" for number in range(size)]
     bodies = [session_body(name, spec) for name in chosen]
-    await create_at_rate(api, SESSIONS, bodies, rate=rate, follower=sessions)
-    for name in chosen:
-        await sessions.wait_for(name, "Ready", timeout_s=TIMEOUT_S)
+    with shares() as taken:
+        await create_at_rate(api, SESSIONS, bodies, rate=rate, follower=sessions)
+        for name in chosen:
+            await sessions.wait_for(name, "Ready", timeout_s=TIMEOUT_S)
+    print(f"  CPU until all are Ready, each of {size}: {taken.per(size)}")
     if pool is not None:
         origins = pool.origins(sessions, chosen)
         uids = {sessions.latest[name]["status"]["pod"]["uid"] for name in chosen}
@@ -129,6 +133,10 @@ async def run(options: argparse.Namespace) -> None:
             await pool.filled(size)
             print(f"  {size} pods filled in {time.monotonic() - begun:.1f} s")
             for rate in options.rates:
+                if not await quiet():
+                    print(
+                        "  the machine did not come to rest; the next figures hold other work, too"
+                    )
                 warm = await run_burst(api, sessions, size=size, rate=rate, pool=pool)
                 print(f"  warm, {rate:g}/s, create -> Ready     {warm}")
                 print(f"    ratio warm / cold: p50 {warm.p50 / cold.p50:.3f}x; {machine()}")

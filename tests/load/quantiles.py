@@ -1,10 +1,16 @@
-"""Figures as people compare them."""
+"""Figures as people compare them, and a machine that is fit for taking them."""
 
+import asyncio
 import os
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
+
+import psutil
+
+BUSY_PERCENT: Final = 45.0
+"""Of all processors; a cluster with forty pods that do nothing takes a third of two."""
 
 
 @dataclass(frozen=True)
@@ -36,3 +42,15 @@ class Quantiles:
 def machine() -> str:
     """The machine's shape and its load now."""
     return f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+
+
+async def quiet(*, timeout_s: float = 120.0, window_s: float = 2.0) -> bool:
+    """Wait until the processors were mostly idle for a moment; whether they were, in time.
+
+    Pods that have just become ready still import and are still probed: a figure taken at once is
+    one of their start.
+    """
+    for _ in range(max(1, round(timeout_s / window_s))):
+        if await asyncio.to_thread(psutil.cpu_percent, window_s) <= BUSY_PERCENT:
+            return True
+    return False

@@ -158,7 +158,7 @@ def felix_environment(instance: Instance, node: Node) -> dict[str, str]:
         "FELIX_DEFAULTENDPOINTTOHOSTACTION": "ACCEPT",
         "FELIX_USAGEREPORTINGENABLED": "false",
         "FELIX_XDPENABLED": "false",
-        "FELIX_LOGSEVERITYSCREEN": "info",
+        "FELIX_LOGSEVERITYSCREEN": "warning",
         "FELIX_LOGSEVERITYSYS": "none",
         "FELIX_LOGFILEPATH": "none",
         "FELIX_ENDPOINTSTATUSPATHPREFIX": f"{node.run}/calico",
