@@ -92,8 +92,7 @@ class EventSink:
             self._touch(Touched(pool=_pool_of(body)))
             return
         changed = self._cache.put_session(body, now=self._clock.now())
-        if changed is not None:
-            self._touch(Touched(session=changed, pool=_pool_of(body)))
+        self._touch(Touched(session=changed, pool=_pool_of(body)))
 
     def pool_event(self, kind: str | None, body: dict[str, Any]) -> None:
         """A StreamPool appeared, changed or went."""

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Final
 
 from podstream_core import names
-from podstream_core.api import SessionKey
+from podstream_core.api import Phase, SessionKey
 from podstream_operator.clock import Clock
 from podstream_operator.cluster import Body, Cache, KubeClient, Touched, Uids
 from podstream_operator.errors import ApiError, ApiRejected, ConfigError
@@ -33,6 +33,7 @@ for silence."""
 _MAX_SETTLES: Final = 10
 _EARLY_RETRY_S: Final = 5.0
 _JITTER: Final = 0.2
+_WAITING: Final = frozenset({None, Phase.PENDING, Phase.STARTING})
 
 
 class Resync:
@@ -115,12 +116,18 @@ class Resync:
                 return
 
     async def run_once(self) -> None:
-        """List all namespaces once, and have a routine look at every session and pool."""
+        """List all namespaces once, and have a routine look at every session and pool.
+
+        Whoever is not served yet goes first: after a restart thousands may be well.
+        """
         for namespace in self._namespaces:
             await self._resync(namespace)
         self._after()
-        for key in self._cache.session_keys():
-            self._look(key)
+        for session in [known.session for known in self._cache.sessions()]:
+            if session.status.phase in _WAITING:
+                self._touch(Touched(session=session.key))
+            else:
+                self._look(session.key)
         for pool in self._cache.pools():
             self._touch(Touched(pool=pool.key))
 

@@ -7,9 +7,10 @@ Bursts: a pool is filled with as many pods as the burst has sessions and may hav
 no pod starts meanwhile, and the machine comes to rest; sessions with `poolRef` are created through
 the API at each rate, and a watch shows when they are Ready. Two cores have 100 ms for each session
 of a burst at 20 a second, for cluster and bench as well: who took them is printed. Sustained: a
-pool that refills gives a session at a steady rate, each removed once it is Ready. Connections: a WHEP client POSTs to the pool's URL and gets a session
-and a pod of its own; the clock starts with the POST and ends at the answer's first byte and at the
-first decoded frame, out of a filled pool and out of one that keeps nothing warm.
+pool that refills gives a session at a steady rate, each removed once it is Ready. Connections: a
+WHEP client POSTs to the pool's URL and gets a session and a pod of its own; the clock starts with
+the POST and ends at the answer's first byte and at the first decoded frame, out of a filled pool
+and out of one that keeps nothing warm.
 """
 
 import argparse

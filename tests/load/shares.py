@@ -1,6 +1,6 @@
 """Who took the processors between two moments: a burst on a small machine is a queue for them."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -23,13 +23,17 @@ KNOWN: Final = {
 _REST: Final = "everything else"
 
 
-class Shares(Counter[str]):
+class Shares(defaultdict[str, float]):
     """CPU seconds by who took them."""
+
+    def __init__(self) -> None:
+        super().__init__(float)
 
     def per(self, count: int) -> str:
         """A line of milliseconds for each of `count` sessions, largest first."""
-        parts = (f"{name} {seconds / count * 1e3:.0f}" for name, seconds in self.most_common())
-        return f"{self.total() / count * 1e3:.0f} ms: {', '.join(parts)}"
+        largest = sorted(self.items(), key=lambda item: -item[1])
+        parts = (f"{name} {seconds / count * 1e3:.0f}" for name, seconds in largest)
+        return f"{sum(self.values()) / count * 1e3:.0f} ms: {', '.join(parts)}"
 
 
 @contextmanager

@@ -6,8 +6,13 @@ from kubernetes.aio.client import Configuration
 from fakes.kube_api import running_kube_api
 from fakes.world import NAMESPACE, session_body
 from podstream_core import names
+from podstream_core.api import SessionKey
+from podstream_operator.clock import SystemClock
+from podstream_operator.cluster import Cache, Touched
 from podstream_operator.cluster.aio_client import LIST_PART, AioKubeClient
 from podstream_operator.errors import ApiUnavailable
+from podstream_operator.resync import Resync
+from podstream_operator.watchdog import WatchDog
 
 SESSIONS = f"/apis/{names.API_VERSION}/namespaces/{NAMESPACE}/{names.SESSION_PLURAL}"
 
@@ -45,3 +50,29 @@ async def test_continuation_that_has_expired_is_worth_repeating() -> None:
         with pytest.raises(ApiUnavailable):
             _ = [body async for body in client.list_sessions(NAMESPACE)]
         await client.close()
+
+
+async def test_sessions_that_wait_are_looked_at_before_those_that_are_well() -> None:
+    """After a restart with 5,000 sessions, new ones waited for most of the others: 52 s."""
+    touched: list[Touched] = []
+    looked: list[SessionKey] = []
+    async with running_kube_api() as api:
+        phases = {"a": "Ready", "b": "Starting", "c": "Completed", "d": None}
+        for name, phase in phases.items():
+            body = session_body(name) | ({"status": {"phase": phase}} if phase else {})
+            await api.create(names.SESSION_PLURAL, body)
+        client = AioKubeClient(Configuration(host=api.url), observer=ignore)
+        resync = Resync(
+            kube=client,
+            cache=Cache(),
+            clock=SystemClock(),
+            watchdog=WatchDog(),
+            namespaces=[NAMESPACE],
+            interval_s=600,
+            touch=touched.append,
+            look=looked.append,
+        )
+        await resync.run_once()
+        await client.close()
+    assert [one.session.name for one in touched if one.session] == ["b", "d"]
+    assert [key.name for key in looked] == ["a", "c"]

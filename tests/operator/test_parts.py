@@ -1,5 +1,6 @@
 """Small parts: settings, keys, cache, watchdog, poll schedule, merge patch, agent client."""
 
+import dataclasses
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ from fakes.agent import FakeAgent, running_agent
 from fakes.kube_api import running_kube_api
 from fakes.values import POD_UID, START, UID, make_pod, make_session, running_pod
 from podstream_core.agentapi import AgentPhase, AgentState
-from podstream_core.api import SessionKey
+from podstream_core.api import PoolKey, SessionKey
 from podstream_core.tokens import CLIENT_AUDIENCE, PublicKeys, SigningKey, TokenType
 from podstream_operator.agents import HttpAgentClient, pod_address
 from podstream_operator.cluster import Cache, Touched
@@ -159,6 +160,18 @@ def test_session_that_a_list_missed_may_come_back() -> None:
     cache.drop_session(KEY, uid=UID)
     cache.put_session(body(10), now=START)
     assert frames(cache) == 10
+
+
+def test_what_was_listed_or_written_here_is_no_news() -> None:
+    """A restart with thousands of sessions looked at each of them twice."""
+    cache = Cache()
+    assert cache.put_session(body(10), now=START) == KEY
+    assert cache.put_session(body(10), now=START) is None
+    assert cache.put_session(body(11), now=START) == KEY
+    pod = dataclasses.replace(make_pod(), pool="media")
+    assert cache.put_pod(pod).session == KEY
+    assert cache.put_pod(pod) == Touched(pool=PoolKey("media", "media"))
+    assert cache.put_pod(dataclasses.replace(pod, resource_version="99")).session == KEY
 
 
 def test_unreadable_session_is_left_out() -> None:

@@ -89,11 +89,15 @@ class Cache:
         return len(self._sessions)
 
     def put_session(self, body: Body, *, now: datetime) -> SessionKey | None:
-        """Take over a session's body; its key, or `None` where it is unreadable or was deleted."""
+        """Take over a session's body; its key where that is news.
+
+        It is not where the body is unreadable, the session was deleted, or just this version was
+        listed or written here.
+        """
         key = SessionKey(body["metadata"]["namespace"], body["metadata"]["name"])
         known = self._sessions.get(key)
         if known is not None and _is_same(body, known.session):
-            return key
+            return None
         if body["metadata"].get("uid") in self._gone_sessions:
             return None
         session = _read(StreamSession, body)
@@ -198,8 +202,13 @@ class Cache:
         return list(self._sessions)
 
     def put_pod(self, pod: PodFacts) -> Touched:
-        """Take over a pod; whom it concerns."""
+        """Take over a pod; whom it concerns.
+
+        What is known already, because it was listed or written here, is no news to its session.
+        """
         known = self._by_uid.get(pod.uid)
+        if known == pod:
+            return Touched(pool=_touched(pod).pool)
         if known is not None and (
             known.gone or _version(pod.resource_version) < _version(known.resource_version)
         ):
