@@ -19,7 +19,7 @@ _ROLES: Final = {
     Protocol.VIEW: {"stream": VIEWER},
     Protocol.HTTP: {"tracking": "caller"},
 }
-"""Workload to role, per protocol; over HTTP the path may say another one (`web.roles`)."""
+"""Workload to role, per protocol; over HTTP the path may say another one (`web_roles` of core)."""
 
 
 def workload_for(session: SessionRoute, *, protocol: Protocol) -> tuple[str, str]:

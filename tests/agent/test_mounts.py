@@ -43,6 +43,35 @@ def test_the_film_of_a_source_lies_on_its_claim(tmp_path: Path) -> None:
     assert (tmp_path / "source").resolve() == tmp_path / "films"
 
 
+def test_one_key_of_a_secret_has_its_file_s_name(tmp_path: Path) -> None:
+    (tmp_path / "db").mkdir()
+    (tmp_path / "db" / "dsn").write_text("postgresql://h/d")
+    reference = {"urlSecretRef": {"name": "db", "key": "dsn"}}
+    timelines = {"store": "PostgreSQL", "postgresql": reference}
+    spec = SessionSpec.from_body({"tracking": {"orchestrator": {"timelines": timelines}}})
+    lay_out(spec, mounts={"db": tmp_path / "db"}, folder=tmp_path)
+    assert (tmp_path / "tracking/database/url").read_text() == "postgresql://h/d"
+
+
+def test_volumes_of_a_camera_and_a_cloud_lie_where_a_pod_has_them(tmp_path: Path) -> None:
+    (tmp_path / "films").mkdir()
+    file = {"claimName": "films", "path": "a.mp4"}
+    camera = {
+        "id": "gate",
+        "siteRef": {"name": "yard"},
+        "source": {"type": "File", "file": file},
+        "truth": file,
+        "detector": {"method": "Onnx", "model": file},
+    }
+    aws = {"credentialsSecretRef": {"name": "films"}, "faces": {"claimName": "films"}}
+    cloud = {"method": "Rekognition", "rekognition": aws}
+    for tracking in ({"camera": camera}, {"recognition": cloud}):
+        spec = SessionSpec.from_body({"tracking": tracking})
+        lay_out(spec, mounts={"films": tmp_path / "films"}, folder=tmp_path)
+    for name in ("source", "truth", "model", "credentials", "faces"):
+        assert (tmp_path / "tracking" / name).resolve() == tmp_path / "films"
+
+
 @pytest.mark.parametrize(
     ("spec", "mounts", "lines"),
     [

@@ -4,9 +4,11 @@ import asyncio
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+import socketio
 
 from e2e import kube
 from e2e.sessions import Session, session
@@ -51,6 +53,36 @@ async def test_a_camera_is_a_session_whose_pod_dials_its_site() -> None:
                 await until(camera, "camera", frames=1, sent=1)
             assert figures(camera, "camera")["connected"] is True
             assert camera.pods()[0]["metadata"]["uid"] != site.pods()[0]["metadata"]["uid"]
+
+
+async def test_pictures_that_a_stock_client_pushes_become_boxes_of_the_site() -> None:
+    with session({"tracking": {"orchestrator": {}}, **LIVE}, prefix="yard") as site:
+        spec = {
+            "id": "gate",
+            "siteRef": {"name": site.name},
+            "source": {"type": "SocketIO"},
+            "detector": {"method": "Motion", "confidence": 0.1},
+        }
+        with session({"tracking": {"camera": spec}, **LIVE}, prefix="gate") as camera:
+            camera.wait_phase("Ready")
+            base = urlsplit(camera.endpoint("HTTP"))
+            sender = socketio.AsyncClient(reconnection=False)
+            answered = asyncio.Queue[str]()
+            sender.on("frame_processed", lambda told: answered.put_nowait(told["frame_name"]))
+            await sender.connect(
+                f"{base.scheme}://{base.netloc}",
+                socketio_path=f"{base.path.strip('/')}/socket.io",
+                headers={"Authorization": f"Bearer {camera.token()}"},
+            )
+            for number in range(3):
+                scene = jpeg(room(portrait(person(number))))
+                await sender.emit("frame_event", {"frame_name": f"f{number}.jpg", "data": scene})
+                async with asyncio.timeout(PATIENCE_S):
+                    assert await answered.get() == f"f{number}.jpg"
+            await until(camera, "camera", frames=3, sent=3)
+            await until(site, "orchestrator", boxesIn=3)
+            await sender.disconnect()
+            camera.wait_phase("Completed")
 
 
 @pytest.mark.long

@@ -37,6 +37,16 @@ def make_pool(*listeners: str, **workloads: Any) -> StreamPool:
             ["http://127.0.0.1:8080/s/media/ball/whip"],
             id="published-stream",
         ),
+        pytest.param(
+            {
+                "circle": None,
+                "tracking": {
+                    "camera": {"id": "c", "siteRef": {"name": "y"}, "source": {"type": "WHIP"}}
+                },
+            },
+            ["http://127.0.0.1:8080/s/media/ball/whip", "http://127.0.0.1:8080/s/media/ball/"],
+            id="published-camera",
+        ),
         pytest.param(PICTURES, ["grpc://h:50051"], id="pictures"),
         pytest.param({**PICTURES, "listeners": ["grpc"]}, ["grpc://h:50051"], id="listener"),
         pytest.param(

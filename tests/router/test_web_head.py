@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from podstream_core.web_roles import role_of
 from podstream_router.errors import BadRequest, HeadTooLarge, Refusal, UnsupportedVersion
 from podstream_router.web.answers import refusal_bytes
 from podstream_router.web.head import MAX_HEAD_BYTES, Head, NotHttp, read_head
-from podstream_router.web.roles import role_of
 
 SOCKET = (
     b"GET /client?x=1 HTTP/1.1\r\nHost: site\r\nConnection: keep-alive, Upgrade\r\n"

@@ -22,6 +22,8 @@ from podstream_workloads.tracking.orchestrator import (
     SqliteTimelines,
 )
 from podstream_workloads.tracking.workload import TrackingWorkload
+from tracking.intruder.rendered_faces import person, portrait
+from tracking.intruder.site_of import jpeg, room
 
 CLOUD = {"recognition": {"gallery": {"claimName": "faces", "path": "known.npz"}}}
 CAMERA = {"camera": {"id": "gate", "siteRef": {"name": "yard"}, "fps": 30}}
@@ -135,6 +137,41 @@ async def test_an_edge_takes_devices_and_knows_its_cloud(
         assert status == 200
         assert '"upgrades":["websocket"]' in text
         assert (await figures(edge)).edge is not None
+
+
+async def test_pictures_of_alarms_are_files_of_the_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stranger(_: web.Request) -> web.Response:
+        return web.json_response({"result": True})
+
+    cloud = web.Application()
+    cloud.router.add_post("/detect_intruder", stranger)
+    spec = {
+        "edge": {
+            **EDGE["edge"],
+            "detector": {"method": "Motion", "confidence": 0.1},
+            "evidencePictures": 2,
+            "uploadPage": True,
+        }
+    }
+    async with (
+        router(cloud, "cloud", monkeypatch, tmp_path),
+        running(tmp_path, spec) as edge,
+    ):
+        for number in range(4):
+            scene = room(portrait(person(1))) if number % 2 else room()
+            form = aiohttp.FormData()
+            form.add_field("image", jpeg(scene), filename="a.jpg", content_type="image/jpeg")
+            status, text = await ask(edge, "/upload", data=form)
+            assert status == 200, text
+        found = await figures(edge)
+        assert found.edge is not None
+        assert found.edge.intruders > 0
+        artefacts = (await edge.results()).artefacts
+        assert 0 < len(artefacts) <= 2
+        assert found.edge.last_evidence == artefacts[-1].name
+        assert artefacts[-1].path.read_bytes().startswith(b"\xff\xd8")
 
 
 async def test_a_cloud_without_its_gallery_raises_no_alarm(tmp_path: Path) -> None:

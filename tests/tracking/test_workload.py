@@ -105,6 +105,18 @@ async def test_ids_go_on_where_the_volume_is_kept(tmp_path: Path) -> None:
     assert (folder / "timelines.sqlite3").stat().st_size > 0
 
 
+async def test_only_pages_of_the_named_origins_may_connect(tmp_path: Path) -> None:
+    async with (
+        configured(tmp_path, origins=["https://site.example"]) as (_, _, base),
+        aiohttp.ClientSession() as http,
+    ):
+        async with http.ws_connect(f"{base}/client", origin="https://site.example"):
+            pass
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await http.ws_connect(f"{base}/client", origin="https://elsewhere.example")
+    assert refused.value.status == 403
+
+
 async def test_capacities_are_those_of_the_spec(tmp_path: Path) -> None:
     async with configured(tmp_path, maxCameras=2, maxClients=5) as (workload, _, _):
         assert workload.capacities["camera"] == 2

@@ -13,6 +13,7 @@ from typing import Final
 
 from podstream_core.agentapi import Protocol
 from podstream_core.splice import Broken, has_spoken, join
+from podstream_core.web_roles import role_of
 from podstream_router.access import random_holder
 from podstream_router.admission import Places
 from podstream_router.agent import RawStream
@@ -24,7 +25,6 @@ from podstream_router.targets import ListenerTarget
 from podstream_router.tls import HTTP_ALPN, Certificate, plain_side, speaks_tls
 from podstream_router.web.answers import refusal_bytes
 from podstream_router.web.head import Head, read_head
-from podstream_router.web.roles import role_of
 
 HEAD_TIMEOUT_S: Final = 15.0
 """From the connection to the first byte, and from there to the head's end."""

@@ -20,6 +20,7 @@ from yarl import URL
 from podstream_core.agentapi import Protocol
 from podstream_core.logs import log_fields
 from podstream_core.tokens import PublicKeys
+from podstream_core.web_roles import role_of
 from podstream_router.access import Credential, check_token, random_holder, read_credential
 from podstream_router.admission import Places, RateLimit
 from podstream_router.agent import RawStream
@@ -32,7 +33,6 @@ from podstream_router.protocols import require_workload
 from podstream_router.targets import SessionTarget
 from podstream_router.web.connector import PodClient
 from podstream_router.web.head import is_upgrade
-from podstream_router.web.roles import role_of
 from podstream_router.web.sockets import GOING_AWAY, MAX_MESSAGE_BYTES, close, relay
 
 logger = logging.getLogger(__name__)

@@ -7,6 +7,7 @@ import asyncio
 import re
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 
 from podstream_workloads.tracking.intruder import IntruderEdgeSettings, Outcome, Verdict
 from podstream_workloads.tracking.intruder.recognisers.local.recogniser import LocalRecogniser
+from podstream_workloads.tracking.intruder.site.evidence import Evidence
 from podstream_workloads.tracking.intruder.verdict import undetermined
 from tracking.intruder.rendered_faces import alter, person, portrait
 from tracking.intruder.site_of import (
@@ -316,6 +318,19 @@ async def test_a_camera_begins_again_at_the_end_of_its_video(tmp_path: Path) -> 
             await eventually(lambda: edge.results().processed >= 8)
         finally:
             await stopped(camera)
+
+
+def test_evidence_is_bounded_in_bytes(tmp_path: Path) -> None:
+    evidence = Evidence(tmp_path, limit=10, max_bytes=2500)
+    at = datetime(2026, 11, 21, 10, 0, 0, tzinfo=UTC)
+    for number in range(4):
+        evidence.keep(bytes(1000), at=at + timedelta(seconds=number))
+    assert [path.name for path in evidence.pictures()] == [
+        "intruder_2026-11-21_10-00-02.jpg",
+        "intruder_2026-11-21_10-00-03.jpg",
+    ]
+    evidence.keep(bytes(3000), at=at + timedelta(seconds=9))
+    assert evidence.pictures() == []
 
 
 async def test_evidence_is_kept_by_its_time_and_bounded(tmp_path: Path) -> None:

@@ -88,23 +88,17 @@ from podstream_core.api.stream import (
     StreamState,
 )
 from podstream_core.api.tracking import (
-    SHOWN_TIMELINES,
     CameraFile,
-    CameraResults,
     CameraSource,
     CameraSourceType,
     DetectorMethod,
-    EdgeResults,
     FacesFolder,
     ModelFile,
     MountedFile,
-    ObjectTimeline,
     OrchestratorAuth,
-    OrchestratorResults,
     OrchestratorTimelines,
     PublicKeyRef,
     RecognitionMethod,
-    RecognitionResults,
     Rekognition,
     SecretKeyRef,
     SecretRef,
@@ -118,8 +112,16 @@ from podstream_core.api.tracking import (
     TrackingDetector,
     TrackingEdge,
     TrackingOrchestrator,
-    TrackingQuality,
     TrackingRecognition,
+)
+from podstream_core.api.tracking_results import (
+    SHOWN_TIMELINES,
+    CameraResults,
+    EdgeResults,
+    ObjectTimeline,
+    OrchestratorResults,
+    RecognitionResults,
+    TrackingQuality,
     TrackingResults,
 )
 

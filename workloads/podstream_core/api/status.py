@@ -7,7 +7,7 @@ from podstream_core.api.base import ApiValue
 from podstream_core.api.circle import CircleResults
 from podstream_core.api.image_ops import ImageOpsResults
 from podstream_core.api.stream import StreamResults
-from podstream_core.api.tracking import TrackingResults
+from podstream_core.api.tracking_results import TrackingResults
 
 
 class Phase(StrEnum):

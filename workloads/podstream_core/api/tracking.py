@@ -1,6 +1,5 @@
-"""The tracking workload: what follows persons from camera to camera."""
+"""The tracking workload: what follows persons from camera to camera; `spec.tracking`."""
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -8,9 +7,6 @@ from msgspec import Meta
 
 from podstream_core.api.base import ApiValue
 from podstream_core.api.stream import StreamRtsp
-
-SHOWN_TIMELINES: Final = 10
-"""Objects whose timelines stand in status; all of them are behind `/timelines`."""
 
 _BELOW: Final = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$"
 
@@ -93,6 +89,8 @@ class TrackingOrchestrator(ApiValue, frozen=True, kw_only=True):
     """Of an object, since it was seen last; 0: without end."""
     compat: bool = False
     auth: OrchestratorAuth | None = None
+    origins: list[Annotated[str, Meta(max_length=253, pattern=r"^https?://[^/\s]+$")]] = []
+    """Whose pages may connect, as a browser's `Origin` names them; none: all."""
     timelines: OrchestratorTimelines = OrchestratorTimelines()
 
 
@@ -217,6 +215,8 @@ class TrackingEdge(ApiValue, frozen=True, kw_only=True):
     cloud_ref: SessionReference
     max_connections: Annotated[int, Meta(ge=1, le=256)] = 16
     detector: EdgeDetector = EdgeDetector()
+    evidence_pictures: Annotated[int, Meta(ge=0, le=100)] = 0
+    """Pictures of alarms that are kept, the newest ones."""
     upload_page: bool = False
 
 
@@ -299,134 +299,3 @@ class Tracking(ApiValue, frozen=True, kw_only=True):
         if self.camera is not None:
             return self.camera.source.is_client
         return self.recognition is None  # it only answers
-
-
-class ObjectTimeline(ApiValue, frozen=True, kw_only=True):
-    """One of `status.results.tracking.orchestrator.timelines`."""
-
-    object_id: int
-    cameras: list[str] = []
-    """That saw it, the first eight."""
-    intervals: int = 0
-    """In which it was seen without a gap."""
-    frames: int = 0
-    """In which it was seen."""
-    first: datetime | None = None
-    last: datetime | None = None
-
-
-class OrchestratorResults(ApiValue, frozen=True, kw_only=True):
-    """`status.results.tracking.orchestrator`."""
-
-    cameras: int = 0
-    """Connected and named."""
-    clients: int = 0
-    """Connected and admitted."""
-    objects_live: int = 0
-    objects_ever: int = 0
-    """Ids given, by earlier pods too where they were kept."""
-    boxes_in: int = 0
-    """Messages of processors."""
-    boxes_out: int = 0
-    """The same, once for each client that was meant to get it."""
-    dropped: int = 0
-    """Of these, replaced by a newer one because the client was slow."""
-    message: str | None = None
-    """Why timelines cannot be written now."""
-    timelines_total: int = 0
-    """Objects ever seen."""
-    timelines: list[ObjectTimeline] = []
-    """The first ten, by id."""
-
-
-class TrackingQuality(ApiValue, frozen=True, kw_only=True):
-    """`status.results.tracking.camera.quality`: the run against its truth, 1 at best."""
-
-    mota: float | None = None
-    """CLEAR MOT; below 0 where more is wrong than there is to find."""
-    motp: float | None = None
-    """Of CLEAR MOT: mean overlap of matches."""
-    idf1: float | None = None
-    hota: float | None = None
-    frames: int = 0
-    """That were judged."""
-    switches: int = 0
-    """Times that a person's track became another one."""
-    misses: int = 0
-    """Boxes of the truth without one here."""
-    false_positives: int = 0
-    people: int = 0
-    """In the truth."""
-
-
-class CameraResults(ApiValue, frozen=True, kw_only=True):
-    """`status.results.tracking.camera`."""
-
-    connected: bool = False
-    """To its site."""
-    connections: int = 0
-    frames: int = 0
-    """That were worked on."""
-    dropped: int = 0
-    """That newer ones replaced before."""
-    refused: int = 0
-    """Pictures and messages of SocketIO that were not accepted."""
-    tracks: int = 0
-    """Persons followed, each anew when it returns."""
-    present: int = 0
-    """In the newest frame."""
-    sent: int = 0
-    """Messages of boxes."""
-    message: str | None = None
-    """Why there are no pictures, or no connection."""
-    quality: TrackingQuality | None = None
-    """At the end of a file with truth."""
-
-
-class EdgeResults(ApiValue, frozen=True, kw_only=True):
-    """`status.results.tracking.edge`; numbers of frames unless said otherwise."""
-
-    connections: int = 0
-    """Sockets now."""
-    frames: int = 0
-    processed: int = 0
-    dropped: int = 0
-    refused: int = 0
-    with_persons: int = 0
-    requests: int = 0
-    """Pictures for which the cloud was asked."""
-    known: int = 0
-    unknown: int = 0
-    undetermined: int = 0
-    intruders: int = 0
-    """Alarms sent."""
-    last_alarm: datetime | None = None
-    message: str | None = None
-    """Why the last undetermined picture was one."""
-    edge_ms: float | None = None
-    """Medians of the last 500."""
-    cloud_ms: float | None = None
-    round_ms: float | None = None
-
-
-class RecognitionResults(ApiValue, frozen=True, kw_only=True):
-    """`status.results.tracking.recognition`."""
-
-    requests: int = 0
-    known: int = 0
-    unknown: int = 0
-    undetermined: int = 0
-    refused: int = 0
-    message: str | None = None
-    """Why the last undetermined picture was one."""
-    recognise_ms: float | None = None
-    """Median of the last 500."""
-
-
-class TrackingResults(ApiValue, frozen=True, kw_only=True):
-    """`status.results.tracking`: the block of the member that the spec has."""
-
-    orchestrator: OrchestratorResults | None = None
-    camera: CameraResults | None = None
-    edge: EdgeResults | None = None
-    recognition: RecognitionResults | None = None

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from podstream_core import names
 from podstream_core.agentapi import AgentPhase, AgentState
 from podstream_core.api import StreamSession
 from podstream_core.logs import setup_logging
@@ -25,6 +26,7 @@ from podstream_workloads.local.runner import (
     DEFAULT_FRAMES_PORT,
     DEFAULT_GRPC_PORT,
     DEFAULT_SIGNALLING_PORT,
+    DEFAULT_WEB_PORT,
     LocalRun,
     RunOptions,
     final_report,
@@ -51,6 +53,7 @@ def main(
     with tempfile.TemporaryDirectory(prefix="podstream-volumes-") as volumes:
         try:
             session = read_session(arguments.spec)
+            _check_peer(session, peer=arguments.peer)
             lay_out(session.spec, mounts=dict(arguments.mount), folder=Path(volumes))
         except SpecError as error:
             for line in str(error).splitlines():
@@ -80,6 +83,7 @@ def _play(
         signalling_port=arguments.signalling_port,
         grpc_port=arguments.grpc_port,
         frames_port=arguments.frames_port,
+        web_port=arguments.web_port,
         artefacts=arguments.artefacts,
         volumes=volumes,
         log_level=level,
@@ -87,6 +91,8 @@ def _play(
         registry=registry,
         client_command=client_command,
     )
+    if arguments.peer:
+        os.environ[names.ENV_PEER_URL] = arguments.peer  # the workload's process inherits it
     state: AgentState | None = None
     with _stdout_for_results():
         try:
@@ -98,6 +104,23 @@ def _play(
     say(f"phase       {state.phase.value}")
     sys.stdout.write(json.dumps(final_report(session, state), indent=2) + "\n")
     return 0 if state.phase is AgentPhase.COMPLETED else 1
+
+
+def _check_peer(session: StreamSession, *, peer: str | None) -> None:
+    """A camera reaches its site and an edge its cloud, which run here as well.
+
+    Raises:
+        SpecError: the spec refers to another session, and nobody says where it is; or the reverse.
+    """
+    tracking = session.spec.tracking
+    dials = None if tracking is None else tracking.dials
+    if dials is not None and not peer:
+        raise SpecError(
+            f"the session {dials.name} is in a cluster; run it here too and name its address, "
+            "which it prints as web: --peer http://127.0.0.1:PORT"
+        )
+    if dials is None and peer:
+        raise SpecError("--peer: the session reaches no other one")
 
 
 @contextlib.contextmanager
@@ -150,6 +173,17 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="raw frames on 127.0.0.1, if the spec names the listener frames (%(default)s)",
     )
     parser.add_argument(
+        "--web-port",
+        type=int,
+        default=DEFAULT_WEB_PORT,
+        help="paths of spec.tracking at / on 127.0.0.1, without a token (%(default)s)",
+    )
+    parser.add_argument(
+        "--peer",
+        metavar="URL",
+        help="of the site of a tracking camera or of the cloud of an edge: what its run prints",
+    )
+    parser.add_argument(
         "--artefacts", type=Path, metavar="DIR", help="keep the session's files (recordings) here"
     )
     parser.add_argument(
@@ -158,7 +192,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME=DIR",
         action="append",
         default=[],
-        help="folder that stands for a ConfigMap or claim of the spec; may be repeated",
+        help="folder that stands for a ConfigMap, claim or Secret of the spec; may be repeated",
     )
     parser.add_argument(
         "-v", "--verbose", action="count", default=0, help="log more; twice for debugging"

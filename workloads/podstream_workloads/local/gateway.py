@@ -1,4 +1,4 @@
-"""Plays the router on 127.0.0.1: WHEP and WHIP by HTTP; signalling, gRPC and raw frames by TCP.
+"""Plays the router on 127.0.0.1: WHEP and WHIP by HTTP; all that the router splices by TCP.
 
 Same URLs, tokens and waiting as the real one. Media needs no relay here: the pod's candidates are
 reachable from the same machine.
@@ -12,7 +12,7 @@ import json
 import logging
 import re
 import secrets
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import aiohttp
 from aiohttp import web
@@ -29,6 +29,7 @@ from podstream_core.tokens import (
     pod_audience,
 )
 from podstream_workloads.agent.runtime import BoundPorts
+from podstream_workloads.local.web import read_first
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ _ROLES: Final = {
     Protocol.TCP: {"stream": "publisher"},
     Protocol.MJPEG: {"stream": "viewer"},
     Protocol.VIEW: {"stream": "viewer"},
+    Protocol.HTTP: {"tracking": "caller"},
 }
 """Workload to role, per protocol; the session's first workload that speaks it is meant."""
 _VIEWS: Final = {
@@ -152,6 +154,16 @@ class Gateway:
         """
         return await self._open_tcp(stack, Protocol.TCP, port=port)
 
+    async def open_web(self, stack: contextlib.AsyncExitStack, *, port: int) -> int:
+        """Serve tracking at `/` until the stack is closed; return the port. No token is asked for.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        server = await asyncio.start_server(self._serve_web, HOST, port)
+        await stack.enter_async_context(server)
+        return int(server.sockets[0].getsockname()[1])
+
     async def _open_tcp(
         self, stack: contextlib.AsyncExitStack, protocol: Protocol, *, port: int
     ) -> int:
@@ -216,7 +228,7 @@ class Gateway:
             raise TokenError("the token is for another session")
         return hashlib.sha256(token.strip().encode()).hexdigest()
 
-    def _token(self, protocol: Protocol, *, holder: str) -> str:
+    def _token(self, protocol: Protocol, *, holder: str, role: str | None = None) -> str:
         uid = self._session.metadata.uid
         roles = _ROLES[protocol]
         named = (name for name in self._session.spec.workloads if name in roles)
@@ -224,7 +236,7 @@ class Gateway:
         grant = ConnectionGrant(
             session_uid=uid,
             workload=workload,
-            role=roles[workload],
+            role=role or roles[workload],
             protocol=protocol,
             holder=holder,
             client_address=HOST,
@@ -267,26 +279,26 @@ class Gateway:
             logger.warning("%s client refused: %s", protocol.value, error)
             writer.close()
             return
-        pumps = [
-            asyncio.create_task(_pump(reader, pod_writer)),
-            asyncio.create_task(_pump(pod_reader, writer)),
-        ]
+        await _join((reader, writer), (pod_reader, pod_writer))
+
+    async def _serve_web(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for pump in pumps:
-                pump.cancel()
-            await asyncio.wait(pumps)
-            pod_writer.close()
+            first = await read_first(reader)
+            pod_reader, pod_writer = await self._open_stream(Protocol.HTTP, role=first.role)
+        except (OSError, TimeoutError) as error:
+            logger.warning("HTTP client refused: %s", error)
             writer.close()
+            return
+        pod_writer.write(first.head)
+        await _join((reader, writer), (pod_reader, pod_writer))
 
     async def _open_stream(
-        self, protocol: Protocol
+        self, protocol: Protocol, *, role: str | None = None
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         holder = ANONYMOUS + secrets.token_hex(16)
         deadline = asyncio.get_running_loop().time() + HOLD_TIMEOUT_S
         while True:
-            token = self._token(protocol, holder=holder)
+            token = self._token(protocol, holder=holder, role=role)
             reader, writer = await asyncio.open_connection(HOST, self._ports.stream)
             writer.write(json.dumps({"token": token}).encode() + b"\n")
             async with asyncio.timeout(_PREAMBLE_TIMEOUT_S):
@@ -298,6 +310,25 @@ class Gateway:
             if not is_early or asyncio.get_running_loop().time() > deadline:
                 raise ConnectionRefusedError(reply.get("message", "the agent has ended"))
             await asyncio.sleep(RETRY_PERIOD_S)
+
+
+_Ends: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def _join(client: _Ends, pod: _Ends) -> None:
+    """Pass everything both ways until one side ends; closes both."""
+    pumps = [
+        asyncio.create_task(_pump(client[0], pod[1])),
+        asyncio.create_task(_pump(pod[0], client[1])),
+    ]
+    try:
+        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for pump in pumps:
+            pump.cancel()
+        await asyncio.wait(pumps)
+        pod[1].close()
+        client[1].close()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

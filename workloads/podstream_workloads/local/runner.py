@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from podstream_core.agentapi import AgentPhase, AgentState, Assignment, Failure, SessionRef
-from podstream_core.api import AccessMode, StreamSession
+from podstream_core.api import AccessMode, CameraSourceType, StreamSession
 from podstream_core.logs import LogFormat
 from podstream_core.ports import LISTENERS
 from podstream_core.tokens import (
@@ -40,6 +40,8 @@ DEFAULT_SIGNALLING_PORT: Final = next(item.port for item in LISTENERS if item.na
 FRAMES: Final = "frames"
 DEFAULT_FRAMES_PORT: Final = 10_000 + next(item.port for item in LISTENERS if item.name == FRAMES)
 """As the router's container listens: the real port is for root alone."""
+DEFAULT_WEB_PORT: Final = 5001
+"""Where cameras and alarms of intruder detection look for their edge."""
 DEFAULT_GRPC_PORT: Final = next(item.port for item in LISTENERS if item.name == "grpc")
 _NEVER_S: Final = 86_400.0
 
@@ -56,6 +58,8 @@ class RunOptions:
     """TCP port of gRPC, where the spec has image operations; 0: any free one."""
     frames_port: int
     """TCP port of raw frames, where the spec names that listener; 0: any free one."""
+    web_port: int
+    """TCP port of tracking's paths, where the spec has some; 0: any free one."""
     artefacts: Path | None
     """Folder for the files that the session finishes; without it they are dropped."""
     volumes: Path
@@ -148,6 +152,8 @@ class LocalRun:
                 say(f"view        http://{HOST}:{http_port}{gateway.base}/mjpeg")
                 if token is not None and self._session.spec.circle is None:
                     say(f"token       {token}")
+            if self._session.spec.tracking is not None:
+                await self._serve_tracking(stack, gateway, url=url, token=token)
             if FRAMES in self._session.spec.listeners:
                 port = await gateway.open_frames(stack, port=self._options.frames_port)
                 say(f"frames      {HOST}:{port}")
@@ -175,6 +181,18 @@ class LocalRun:
                 await asyncio.to_thread(_keep, agent.artefacts(), self._options.artefacts)
             # Nobody fetches artefacts from here, so nothing lingers.
             self._stop.set()
+
+    async def _serve_tracking(
+        self, stack: AsyncExitStack, gateway: Gateway, *, url: str, token: str | None
+    ) -> None:
+        camera = getattr(self._session.spec.tracking, "camera", None)
+        if camera is None or camera.source.type is CameraSourceType.SOCKET_IO:
+            port = await gateway.open_web(stack, port=self._options.web_port)
+            say(f"web         http://{HOST}:{port}")
+        elif camera.source.type is CameraSourceType.WHIP:
+            say(f"WHIP        {url}")
+            if token is not None:
+                say(f"token       {token}")
 
     def _assign(self, agent: Agent) -> None:
         meta = self._session.metadata

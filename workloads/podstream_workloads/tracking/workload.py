@@ -114,9 +114,10 @@ class TrackingWorkload(Workload):
             await self._joints.end(connection_id)
 
     async def results(self) -> WorkloadResults:
-        """The figures so far."""
-        figures = TrackingResults() if self._member is None else self._member.results()
-        return WorkloadResults(figures)
+        """The figures so far, and the files that are whole."""
+        if self._member is None:
+            return WorkloadResults(TrackingResults())
+        return WorkloadResults(self._member.results(), self._member.artefacts)
 
     async def drain(self) -> None:
         """Say goodbye to everybody, write what is left, and end all connections."""

@@ -58,6 +58,8 @@ class IntruderEdgeSettings(DoorSettings):
     """Folder for frames with intruders, `intruder_<date>_<time>.jpg`; `None` keeps none."""
     max_evidence: int = 100
     """Pictures in that folder; one more deletes the oldest."""
+    max_evidence_bytes: int = 64 * 1024 * 1024
+    """Of all of them; beyond it the oldest go, too."""
     upload_page: bool = False
     """Serve the page that sends a picture as a camera would, and plots latencies."""
 

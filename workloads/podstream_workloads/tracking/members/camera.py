@@ -13,7 +13,7 @@ from podstream_core.api import (
     TrackingQuality,
     TrackingResults,
 )
-from podstream_workloads.agent import SpecRejected, UnsupportedOffer, WorkloadContext
+from podstream_workloads.agent import Artefact, SpecRejected, UnsupportedOffer, WorkloadContext
 from podstream_workloads.tracking.edge.camera import Camera
 from podstream_workloads.tracking.edge.errors import EdgeError
 from podstream_workloads.tracking.edge.feed import Feed
@@ -85,6 +85,11 @@ class CameraMember:
             case _:
                 self._ending = asyncio.create_task(self._await_end(camera, context), name="end")
         return None
+
+    @property
+    def artefacts(self) -> tuple[Artefact, ...]:
+        """See `Member`: none."""
+        return ()
 
     def results(self) -> TrackingResults:
         """See `Member`."""

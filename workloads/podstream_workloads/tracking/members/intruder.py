@@ -14,7 +14,7 @@ from podstream_core.api import (
     TrackingRecognition,
     TrackingResults,
 )
-from podstream_workloads.agent import SpecRejected, WorkloadContext
+from podstream_workloads.agent import Artefact, SpecRejected, WorkloadContext
 from podstream_workloads.tracking.edge.detectors.make import make_detector
 from podstream_workloads.tracking.edge.errors import EdgeError
 from podstream_workloads.tracking.intruder import (
@@ -63,12 +63,20 @@ class EdgeMember:
                 max_connections=self._spec.max_connections,
                 confidence=self._spec.detector.confidence,
                 upload_page=self._spec.upload_page,
+                evidence=context.artefact_dir if self._spec.evidence_pictures else None,
+                max_evidence=self._spec.evidence_pictures,
             ),
             detector=detector,
             cloud=CloudClient(CloudClientSettings(url=peer.url, token_file=peer.token_file)),
         )
         await self._edge.open()
         return self._edge.app()
+
+    @property
+    def artefacts(self) -> tuple[Artefact, ...]:
+        """See `Member`: pictures of alarms."""
+        kept = () if self._edge is None else self._edge.evidence
+        return tuple(Artefact(path.name, path) for path in kept)
 
     def results(self) -> TrackingResults:
         """See `Member`."""
@@ -89,6 +97,7 @@ class EdgeMember:
                 undetermined=found.undetermined,
                 intruders=found.intruders,
                 last_alarm=found.last_alarm,
+                last_evidence=self.artefacts[-1].name if self.artefacts else None,
                 message=found.last_reason[:_SHOWN_CHARS] or None,
                 edge_ms=found.edge_ms,
                 cloud_ms=found.cloud_ms,
@@ -141,6 +150,11 @@ class CloudMember:
         if self._opening.done():
             self._opening.result()
         return self._service.app()
+
+    @property
+    def artefacts(self) -> tuple[Artefact, ...]:
+        """See `Member`: none."""
+        return ()
 
     def results(self) -> TrackingResults:
         """See `Member`."""

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 from aiohttp import web
 
 from podstream_core.api import TrackingResults
-from podstream_workloads.agent import WorkloadContext
+from podstream_workloads.agent import Artefact, WorkloadContext
 
 
 @runtime_checkable
@@ -42,6 +42,10 @@ class Member(Protocol):
         Raises:
             SpecRejected: it cannot be as the spec says.
         """
+
+    @property
+    def artefacts(self) -> tuple[Artefact, ...]:
+        """Files that are whole."""
 
     def results(self) -> TrackingResults:
         """Figures of this moment; cheap."""

@@ -15,8 +15,9 @@ class PeerSession:
 
     url: str
     """Its base URL, without a slash at the end."""
-    token_file: Path
-    """Mounted; to be read anew for each connection, because it may be renewed."""
+    token_file: Path | None
+    """Mounted; to be read anew for each connection, because it may be renewed; none where
+    nobody asks for it."""
 
     @classmethod
     def of(cls, reference: SessionReference, *, context: WorkloadContext) -> "PeerSession":
@@ -25,6 +26,9 @@ class PeerSession:
         Raises:
             SpecRejected: the pod was not made for this.
         """
+        url = os.environ.get(names.ENV_PEER_URL, "").rstrip("/")
+        if url:
+            return cls(url=url, token_file=None)
         router = os.environ.get(names.ENV_ROUTER_URL, "").rstrip("/")
         if not router:
             raise SpecRejected(f"{names.ENV_ROUTER_URL} is not set: the pod knows no router")

@@ -32,6 +32,7 @@ def orchestrator_settings(spec: TrackingOrchestrator, *, volumes: Path) -> Orche
     return OrchestratorSettings(
         auth=None if auth is None else _auth(auth, folder=volumes / names.TRACKING_AUTH),
         compat=spec.compat,
+        origins=tuple(spec.origins) or ("*",),
         max_tracked_s=spec.max_tracked_seconds,
         idle_s=spec.idle_seconds,
     )

@@ -18,7 +18,7 @@ from podstream_core.api import (
     TrackingOrchestrator,
     TrackingResults,
 )
-from podstream_workloads.agent import SpecRejected, WorkloadContext
+from podstream_workloads.agent import Artefact, SpecRejected, WorkloadContext
 from podstream_workloads.tracking.members.settings import orchestrator_settings, timelines_store
 from podstream_workloads.tracking.orchestrator import (
     Orchestrator,
@@ -87,6 +87,11 @@ class SiteMember:
             else:
                 return self._orchestrator.app()
             await asyncio.sleep(_STORE_AGAIN_S)
+
+    @property
+    def artefacts(self) -> tuple[Artefact, ...]:
+        """See `Member`: none."""
+        return ()
 
     def results(self) -> TrackingResults:
         """See `Member`."""

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
@@ -49,8 +50,16 @@ class IntruderEdge:
         self._door = FrameDoor(settings, tally=self._tally, on_dropped=self._dropped)
         self._uploads: dict[str, asyncio.Future[Sent]] = {}
         self._evidence = (
-            Evidence(settings.evidence, limit=settings.max_evidence) if settings.evidence else None
+            Evidence(
+                settings.evidence,
+                limit=settings.max_evidence,
+                max_bytes=settings.max_evidence_bytes,
+            )
+            if settings.evidence
+            else None
         )
+        self.evidence: tuple[Path, ...] = ()
+        """Pictures of alarms that are kept, the oldest first."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="detector")
         self._tasks: set[asyncio.Task[None]] = set()
         self._page = (
@@ -161,6 +170,7 @@ class IntruderEdge:
         if self._evidence is not None:
             try:
                 await asyncio.to_thread(self._evidence.keep, frame.data, at=self._tally.last_alarm)
+                self.evidence = tuple(await asyncio.to_thread(self._evidence.pictures))
             except OSError as error:
                 logger.error("The picture of an intruder was not saved: %s", error)
 

@@ -1,4 +1,4 @@
-"""Pictures with intruders, kept in a folder, never more than a number of them."""
+"""Pictures with intruders, kept in a folder, never more than a number of them and of bytes."""
 
 from datetime import datetime
 from pathlib import Path
@@ -7,9 +7,10 @@ from pathlib import Path
 class Evidence:
     """A folder of pictures, the oldest deleted first. Blocks: call it in a thread."""
 
-    def __init__(self, folder: Path, *, limit: int) -> None:
+    def __init__(self, folder: Path, *, limit: int, max_bytes: int) -> None:
         self._folder = folder
         self._limit = limit
+        self._max_bytes = max_bytes
 
     def keep(self, jpeg: bytes, *, at: datetime) -> Path:
         """Save a picture as `intruder_<YYYY-mm-dd_HH-MM-SS>.jpg`; more of a second get a number.
@@ -29,6 +30,15 @@ class Evidence:
         return path
 
     def _prune(self) -> None:
-        kept = sorted(self._folder.glob("intruder_*.jpg"), key=lambda path: path.stat().st_mtime_ns)
-        for path in kept[: max(0, len(kept) - self._limit)]:
-            path.unlink(missing_ok=True)
+        kept = self.pictures()
+        sizes = [path.stat().st_size for path in kept]
+        while kept and (len(kept) > self._limit or sum(sizes) > self._max_bytes):
+            kept.pop(0).unlink(missing_ok=True)
+            sizes.pop(0)
+
+    def pictures(self) -> list[Path]:
+        """Those that are kept, the oldest first."""
+        return sorted(
+            self._folder.glob("intruder_*.jpg"),
+            key=lambda path: (path.stat().st_mtime_ns, path.name),
+        )
