@@ -55,6 +55,7 @@ async def test_a_camera_is_a_session_whose_pod_dials_its_site() -> None:
             assert camera.pods()[0]["metadata"]["uid"] != site.pods()[0]["metadata"]["uid"]
 
 
+@pytest.mark.long
 async def test_pictures_that_a_stock_client_pushes_become_boxes_of_the_site() -> None:
     with session({"tracking": {"orchestrator": {}}, **LIVE}, prefix="yard") as site:
         spec = {
