@@ -221,7 +221,8 @@ def run_client(kind: str, given: argparse.Namespace) -> list[Figure]:
 
         def start(what: str) -> tuple[grpc.Channel, Peer]:
             server = stack.enter_context(peer(what))
-            return grpc.insecure_channel(server.address, options=UNLIMITED), server
+            channel = grpc.insecure_channel(server.address, options=UNLIMITED)
+            return stack.enter_context(channel), server
 
         channel, server = start(kind)
         ways = [unary(channel, server, kind)]
