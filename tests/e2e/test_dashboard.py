@@ -18,8 +18,6 @@ from e2e.http import post_offer
 from e2e.sessions import Session, circle, session
 from podstream_dev import clients
 
-pytestmark = pytest.mark.long  # drives a browser for most of a minute: make test-long
-
 PICTURES = os.environ.get("PODSTREAM_PICTURES", "")
 """Folder in which pictures of the pages are kept, for the docs."""
 _BRIGHT = """(() => {
@@ -43,7 +41,9 @@ _MARKS = """(() => {
   const [trueX, trueY] = (marks.dataset.truth ?? '').split(' ').map(Number);
   if (!radius || !Number.isFinite(trueY)) return null;
   const pen = marks.getContext('2d');
-  const at = (x, y) => [...pen.getImageData(Math.round(x), Math.round(y), 1, 1).data];
+  const inside = (value, size) => Math.min(Math.max(Math.round(value), 0), size - 1);
+  const at = (x, y) =>
+    [...pen.getImageData(inside(x, marks.width), inside(y, marks.height), 1, 1).data];
   return {x, y, radius, trueX, trueY, width: marks.width, drawn: {
     seen: at(x, y), right: at(x + radius, y), left: at(x - radius, y),
     truth: at(trueX + 5, trueY), inside: at(x + radius / 2, y + radius / 2)}};
@@ -166,6 +166,7 @@ async def test_a_token_shows_its_session_live_and_ends_it(browser: Browser) -> N
     assert faults_of(browser) == []
 
 
+@pytest.mark.long
 async def test_a_person_creates_a_session_and_sees_its_result(
     browser: Browser, account: str
 ) -> None:
@@ -277,6 +278,7 @@ async def test_a_person_watches_and_records_a_stream(
     assert faults_of(browser) == []
 
 
+@pytest.mark.long
 async def test_the_page_publishes_a_webcam_to_a_session_that_looks_for_a_ball(
     browser: Browser,
 ) -> None:
@@ -294,6 +296,7 @@ async def test_the_page_publishes_a_webcam_to_a_session_that_looks_for_a_ball(
         await asyncio.to_thread(made.wait_phase, "Completed", "Failed")
 
 
+@pytest.mark.long
 async def test_the_page_publishes_a_webcam_to_a_stream_and_says_why_it_cannot(
     browser: Browser,
 ) -> None:

@@ -35,13 +35,17 @@ class Camera:
     """Frames after which it stays connected and says nothing."""
     password: str | None = None
     """Of the user `viewer`."""
+    host: str = "127.0.0.1"
+    """Where it listens; `0.0.0.0` in a pod of its own."""
+    port: int = 0
+    """0: one that is free."""
     connections: int = 0
     requests: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._over = threading.Event()
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listening.getsockname()[1]
+        self._listening = socket.create_server((self.host, self.port))
+        self.port = self._listening.getsockname()[1]
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
@@ -57,7 +61,7 @@ class Camera:
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def _accept(self) -> None:
         while not self._over.is_set():
