@@ -21,13 +21,15 @@ export class Overlay {
     this.video = video;
   }
 
-  // `seen`: x, y and radius, or null; `truth`: the same, or undefined where nobody tells it.
-  show({seen, truth}) {
+  // `seen`: x, y and radius, or null; `truth`: the same, or undefined where nobody tells it; `picture`: the
+  // frame that they are of, where the video behind has gone on since.
+  show({seen, truth, picture}) {
     const {canvas, video} = this;
     const width = video.videoWidth, height = video.videoHeight;
     if (canvas.width !== width || canvas.height !== height) { canvas.width = width; canvas.height = height; }
     const pen = canvas.getContext("2d");
     pen.clearRect(0, 0, width, height);
+    if (picture) pen.drawImage(picture, 0, 0, width, height);
     const thick = Math.max(1.5, width / 400);
     const stroke = (color, path) => {
       for (const [style, wide] of [[EDGE, 2.2 * thick], [color, 1.4 * thick]]) {

@@ -2,7 +2,7 @@
 import {BallFinder, estimateText, readPlace} from "./ball.js";
 
 const BEAT_MS = 2000;  // the session's heartbeat
-const REMEMBERED = 120;  // frames whose truth may still be told
+const REMEMBERED = 12;  // frames whose truth may still be told; each is a picture in memory
 const SILENT_MS = 2000;
 const SAME_S = 0.001;
 
@@ -12,13 +12,13 @@ export class BallPlayer {
     this.overlay = overlay;
     this.finder = new BallFinder();
     this.count = 0;
-    this.answered = new Map();  // what was seen, by RTP timestamp
+    this.answered = new Map();  // frames and what was seen in them, by RTP timestamp
     this.toldAt = -Infinity;
   }
 
   async play(path, bearer) {
     const {connection} = this, {video} = connection;
-    this.answered.clear();
+    this.#forget(0);
     this.toldAt = -Infinity;
     await connection.play(path, bearer, {onMessage: (text) => this.#told(text)});
     this.beat = setInterval(() => connection.say("ping"), BEAT_MS);
@@ -34,28 +34,29 @@ export class BallPlayer {
   // one frame while the video shows the next one already.
   #picture({mediaTime, rtpTimestamp}) {
     const {video} = this.connection;
-    if (!window.VideoFrame) return {picture: video, rtpTimestamp, close: () => {}};
+    if (!window.VideoFrame) return {picture: video, rtpTimestamp};
     const frame = new VideoFrame(video);
     const isNamed = Math.abs(frame.timestamp / 1e6 - mediaTime) < SAME_S;
     const own = frame.metadata?.().rtpTimestamp ?? (isNamed ? rtpTimestamp : undefined);
-    return {picture: frame, rtpTimestamp: own, close: () => frame.close()};
+    return {picture: frame, rtpTimestamp: own};
   }
 
   #look(named) {
     const {video} = this.connection;
     const begun = performance.now();
-    const {picture, rtpTimestamp, close} = this.#picture(named);
+    const {picture, rtpTimestamp} = this.#picture(named);
     const ball = this.finder.find(picture, [video.videoWidth, video.videoHeight]);
-    close();
     const micros = (performance.now() - begun) * 1000;
     // A frame that has no name cannot be scored; it is drawn all the same.
     if (rtpTimestamp !== undefined) {
       this.connection.say(estimateText(ball, {count: this.count, rtpTimestamp, micros}));
-      this.answered.set(rtpTimestamp, ball);
-      if (this.answered.size > REMEMBERED) this.answered.delete(this.answered.keys().next().value);
+      this.answered.set(rtpTimestamp, {ball, picture});
+      this.#forget(REMEMBERED);
+    } else {
+      picture.close?.();
     }
     this.count += 1;
-    // Where truths are told, marks are of one frame: the last one whose truth is known.
+    // Where truths are told, picture and marks are of one frame: the last one whose truth is known.
     if (begun - this.toldAt > SILENT_MS) {
       this.overlay.show({seen: ball});
       this.overlay.say(ball ? `Seen at ${ball.x.toFixed(1)}, ${ball.y.toFixed(1)}.` : "No ball is seen.");
@@ -64,16 +65,26 @@ export class BallPlayer {
 
   #told(text) {
     const truth = readPlace(text);
-    const seen = truth?.isTruth ? this.answered.get(truth.rtpTimestamp) : undefined;
+    const {ball: seen, picture} = (truth?.isTruth && this.answered.get(truth.rtpTimestamp)) || {};
     if (!seen) return;
     this.toldAt = performance.now();
-    this.overlay.show({seen, truth});
+    this.overlay.show({seen, truth, picture});
     const off = Math.hypot(seen.x - truth.x, seen.y - truth.y);
     this.overlay.say(`Seen at ${seen.x.toFixed(1)}, ${seen.y.toFixed(1)}; it was at ${truth.x.toFixed(1)}, ${truth.y.toFixed(1)}: ${off.toFixed(2)} px off.`);
   }
 
+  // Keeps the newest `most` frames.
+  #forget(most) {
+    for (const [rtpTimestamp, {picture}] of this.answered) {
+      if (this.answered.size <= most) return;
+      this.answered.delete(rtpTimestamp);
+      picture.close?.();
+    }
+  }
+
   async stop() {
     clearInterval(this.beat);
+    this.#forget(0);
     await this.connection.stop();
     this.overlay.clear();
   }
