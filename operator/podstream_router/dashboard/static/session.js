@@ -1,4 +1,5 @@
 // One session: where it stands, live video and figures, control, and what it leaves behind.
+import {alarmsPanel} from "./alarms.js";
 import {read, sessionPath} from "./api.js";
 import {controlPanel} from "./control.js";
 import {filesPanel} from "./files.js";
@@ -55,6 +56,7 @@ export function sessionPage(main, {session, me}) {
   const video = watchPanel(current, me);
   const webcam = publishPanel(current, me);
   const site = sitePanel(current, me);
+  const alarms = alarmsPanel(current);
   const control = controlPanel(current);
   const files = filesPanel(current, me);
   const events = eventsPanel(current, me);
@@ -62,7 +64,7 @@ export function sessionPage(main, {session, me}) {
   let phase;
   replace(main,
     h("h1", {}, `${session.namespace}/${session.name}`), state, control.element,
-    h("div", {class: "columns"}, webcam.element, video.element, error), site.element,
+    h("div", {class: "columns"}, webcam.element, video.element, error), site.element, alarms.element,
     panel("Results", results), files.element, panel("Story", story), events.element);
   document.title = `${session.name} · podstream`;
 
@@ -70,6 +72,7 @@ export function sessionPage(main, {session, me}) {
     replace(results, resultsTable(found));
     if (at !== undefined) plot.add(at, found?.circle?.rmsePx, found?.circle?.errorP95Px);
     files.update(found ?? undefined);
+    alarms.take(found);
   };
   const update = (next) => {
     current.session = next;
@@ -81,7 +84,7 @@ export function sessionPage(main, {session, me}) {
     error.hidden = !next.spec.circle || next.spec.circle.source === "Upload";
     replace(story, ...storyTable(next));
     if (hasEnded(next)) figures(status.results);
-    for (const part of [video, webcam, site, control, files]) part.update();
+    for (const part of [video, webcam, site, alarms, control, files]) part.update();
     if (phase !== now) {
       if (phase !== undefined) { notice(`${next.name} is ${now}`); events.load(); }
       phase = now;
