@@ -28,7 +28,7 @@ _PATH: Final = "/s/{namespace}/{session}/results/{file:[A-Za-z0-9][A-Za-z0-9._-]
 _TYPES: Final = {".avi": "video/x-msvideo", ".mp4": "video/mp4"}
 _RANGES: Final = ("Range", "If-Range")
 _DEFAULT_TYPE: Final = "application/octet-stream"
-_SAFE_TYPES: Final = ("video/", "image/png", "text/csv", "application/json")
+_SAFE_TYPES: Final = ("video/", "image/png", "image/jpeg", "text/csv", "application/json")
 """Kinds that a browser shows without running anything."""
 
 

@@ -119,6 +119,7 @@ async def test_a_client_that_leaves_is_no_fault_of_the_pod(
         ("a.avi", "video/x-msvideo"),
         ("a.csv", "text/csv"),
         ("a.png", "image/png"),
+        ("a.jpg", "image/jpeg"),
         ("a.svg", "application/octet-stream"),
         ("a.html", "application/octet-stream"),
         ("a", "application/octet-stream"),

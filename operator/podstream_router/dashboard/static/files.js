@@ -42,24 +42,28 @@ export function filesPanel(current, me) {
     await request(`${sessionPath(current.session)}/files/pass`, {method: "POST", bearer, credentials: "same-origin"});
   };
   const stop = () => { clearInterval(renewing); replace(screen); };
-  const play = (file) => h("button", {type: "button", onclick: async () => {
+  const view = (file, label, make) => h("button", {type: "button", onclick: async () => {
     fault.textContent = "";
     stop();
     try {
       await admit();
-      // The player asks for the parts that it needs (Range).
-      const film = h("video", {controls: true, preload: "metadata", "aria-label": `Recording ${file}`});
-      film.addEventListener("error", () => { fault.textContent = `${file} cannot be played: ${film.error?.message || "it may have gone with its pod"}`; });
-      film.src = pathOf(file);
-      replace(screen, film);
+      const shown = make(file);
+      shown.addEventListener("error", () => { fault.textContent = `${file} cannot be shown: ${shown.error?.message || "it may have gone with its pod"}`; });
+      shown.src = pathOf(file);
+      replace(screen, shown);
       renewing = setInterval(() => admit().catch((error) => { fault.textContent = error.message; }), RENEW_MS);
     } catch (error) {
       fault.textContent = error.message;
     }
-  }}, "Play");
+  }}, label);
+  // A player asks for the parts that it needs (Range).
+  const film = (file) => h("video", {controls: true, preload: "metadata", "aria-label": `Recording ${file}`});
+  const picture = (file) => h("img", {alt: `Picture ${file}`});
+  const viewed = (file) => /\.mp4$/.test(file) ? view(file, "Play", film)
+    : /\.(jpg|png)$/.test(file) ? view(file, "Show", picture) : "";
   const row = ({name, size, sha256}) => [
     download(name, () => open(name)), figure(size), h("code", {}, (sha256 ?? "").slice(0, 12)),
-    name.endsWith(".mp4") ? play(name) : "",
+    viewed(name),
   ];
   const buttons = h("div", {class: "buttons"});
   const element = panel("Files", buttons, place, screen, fault);
@@ -72,14 +76,14 @@ export function filesPanel(current, me) {
       // Without a pod there are no files; the status says what there was.
     }
     replace(place, items.length ? table("Finished files: they go with the session’s pod",
-      [{text: "File"}, {text: "Bytes", number: true}, {text: "SHA-256"}, {text: "Play"}], items.map(row)) : "");
+      [{text: "File"}, {text: "Bytes", number: true}, {text: "SHA-256"}, {text: "View"}], items.map(row)) : "");
   };
   // `results`: the newest ones; the status lags behind the pod's own.
   const update = (results = current.session.status.results) => {
     const {session} = current;
     latest = results ?? latest;
     const text = (type, make) => async () => new Response(new Blob([make()], {type}));
-    const done = [latest?.stream?.recording?.files, latest?.imageOps?.batch?.done];
+    const done = [latest?.stream?.recording?.files, latest?.imageOps?.batch?.done, latest?.tracking?.edge?.lastEvidence];
     const marker = JSON.stringify([session.status.phase, latest === undefined, done]);
     if (known === marker) return;
     known = marker;
