@@ -4,6 +4,7 @@ Only the members that routing needs are decoded, so a CRD that is newer than thi
 member it would refuse, never takes a session off the routes.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ import msgspec
 
 from podstream_core import names
 from podstream_core.api import AccessMode, Phase, PoolKey, SessionKey
-from podstream_core.api.session import WORKLOADS
+from podstream_core.api.session import FROM_STREAM, WORKLOADS
 from podstream_core.assignment import AssignedPod
 from podstream_router.routes import PodRoute, PoolRoute, SessionRoute
 
@@ -40,8 +41,13 @@ class _Access(msgspec.Struct, frozen=True):
     mode: str = AccessMode.TOKEN.value
 
 
+class _Circle(msgspec.Struct, frozen=True):
+    source: str = ""
+
+
 class _SessionSpec(msgspec.Struct, frozen=True):
     access: _Access = _Access()
+    circle: _Circle = _Circle()
     listeners: list[str] = []
 
 
@@ -68,6 +74,7 @@ class _Template(msgspec.Struct, frozen=True):
 
 class _TemplateSpec(msgspec.Struct, frozen=True, rename="camel"):
     access: _Access = _Access()
+    circle: _Circle = _Circle()
     active_deadline_seconds: int = 3600
 
 
@@ -128,7 +135,7 @@ def read_session(body: msgspec.Raw) -> SessionRoute:
         uid=meta.uid,
         created=meta.creation_timestamp,
         public=spec.access.mode == AccessMode.PUBLIC,
-        workloads=tuple(name for name in WORKLOADS if name in members),
+        workloads=_reached(members, circle=spec.circle),
         listeners=tuple(spec.listeners),
         pool=meta.labels.get(names.LABEL_POOL, ""),
         assigned=AssignedPod.of(meta.annotations),
@@ -137,6 +144,12 @@ def read_session(body: msgspec.Raw) -> SessionRoute:
         ended=_end_of(meta, status),
         results=bytes(status.results),
     )
+
+
+def _reached(members: Mapping[str, object], *, circle: _Circle) -> tuple[str, ...]:
+    """Workloads that clients connect to; a circle may look at the frames of the stream instead."""
+    looks_on = {"circle"} if circle.source == FROM_STREAM else set()
+    return tuple(name for name in WORKLOADS if name in members and name not in looks_on)
 
 
 def _end_of(meta: _Meta, status: _SessionStatus) -> str:
@@ -165,7 +178,7 @@ def read_pool(body: msgspec.Raw) -> PoolRoute:
         created=meta.creation_timestamp,
         public=spec.access.mode == AccessMode.PUBLIC,
         template=bytes(template),
-        workloads=tuple(name for name in WORKLOADS if name in members),
+        workloads=_reached(members, circle=spec.circle),
         listeners=tuple(pool.spec.listeners),
         max=pool.spec.max,
         max_per_source=pool.spec.max_per_source,

@@ -208,6 +208,20 @@ def test_one_client_has_a_slot_of_each_workload_and_nobody_else_any() -> None:
         assert said(gate, client("bert", workload), "b2") == "Busy"
 
 
+def test_the_publisher_of_a_shared_stream_is_the_pod_s_one_client() -> None:
+    """Circle looks at the stream's frames and has no role; the caller has to be the publisher."""
+    gate = Gate(reconnect_s=RECONNECT_S, establish_s=ESTABLISH_S)
+    gate.add_workload("circle", roles={})
+    gate.add_workload("imageOps", roles={"caller": 1})
+    gate.add_workload("stream", roles={"publisher": 1, "viewer": 1}, observers=["viewer"])
+    assert said(gate, grant("anna", "publisher", "stream"), "a1") == Admitted()
+    assert said(gate, client("bert", "imageOps"), "b1") == "Busy"
+    assert said(gate, grant("bert", "publisher", "stream"), "b2") == "Busy"
+    assert said(gate, client("anna", "circle"), "a2") == "UnknownRole"
+    assert said(gate, client("anna", "imageOps"), "a3") == Admitted()
+    assert said(gate, grant("carl", "viewer", "stream"), "c1") == Admitted(), "only looks on"
+
+
 def test_another_client_waits_until_both_workloads_are_free() -> None:
     gate = two_workloads()
     for workload, connection in (("circle", "a1"), ("imageOps", "a2")):

@@ -38,6 +38,42 @@ REFUSED = [
     pytest.param(with_circle(height=2162), "less than or equal to 2160", id="large-height"),
     pytest.param(with_circle(fps=0), "greater than or equal to 1", id="no-frames-per-second"),
     pytest.param(with_circle(fps=29.97), "must be of type integer", id="fractional-fps"),
+    pytest.param(
+        with_circle(source="Stream"),
+        "spec.circle.source Stream looks at the frames of the session's stream: set spec.stream",
+        id="circle-without-its-stream",
+    ),
+    pytest.param(
+        {"imageOps": {"stream": {"operations": ["gray"]}}},
+        "spec.imageOps.stream works on the frames of the session's stream: set spec.stream",
+        id="image-operations-without-their-stream",
+    ),
+    pytest.param(
+        {
+            "stream": {},
+            "imageOps": {
+                "stream": {"operations": ["gray"]},
+                "batch": {"input": {"configMap": "photos"}},
+            },
+        },
+        "remove imageOps.batch or imageOps.stream",
+        id="image-operations-on-a-batch-and-a-stream",
+    ),
+    pytest.param(
+        {"tracking": {"camera": {"id": "gate", "source": {"type": "Stream"}}}},
+        "spec.tracking.camera.source.type Stream takes the frames of the session's stream",
+        id="camera-without-its-stream",
+    ),
+    pytest.param(
+        {"tracking": {"camera": {"id": "gate"}}},
+        "a camera reports to its site: set siteRef",
+        id="camera-without-its-site",
+    ),
+    pytest.param(
+        with_circle(source="Stream") | {"stream": {}, "client": {"builtIn": True}},
+        "the built-in client has no video of its own",
+        id="built-in-client-of-a-stream",
+    ),
     pytest.param(with_circle(codec="AV1"), 'supported values: "H264", "VP8"', id="codec"),
     pytest.param(with_circle(frames=-1), "greater than or equal to 0", id="negative-frames"),
     pytest.param(
@@ -207,6 +243,21 @@ def test_name_is_refused_with_the_reason(namespace: str, name: str, reason: str)
             CIRCLE | {"access": {"mode": "Public"}, "listeners": ["signalling"]}, id="listener"
         ),
         pytest.param(CIRCLE | {"client": {"builtIn": True}}, id="built-in-client"),
+        pytest.param(
+            with_circle(source="Stream", ball={"radius": 400}) | {"stream": {}},
+            id="circle-of-a-stream",
+        ),
+        pytest.param(
+            {"stream": {}, "imageOps": {"stream": {"operations": ["turn=1", "gray"]}}},
+            id="image-operations-on-a-stream",
+        ),
+        pytest.param(
+            {
+                "stream": {},
+                "tracking": {"camera": {"id": "gate", "source": {"type": "Stream"}}},
+            },
+            id="camera-of-a-stream",
+        ),
         pytest.param(
             with_pod(
                 resources={"requests": {"cpu": 1}, "limits": {"memory": "1.5Gi", "x.org/gpu": "1"}},

@@ -35,6 +35,7 @@ class Context(WorkloadContext):
         )
         self.artefact_dir = folder
         self.volumes_dir = folder
+        self.shared_dir = folder
         self.finished = asyncio.Event()
         self.changed = asyncio.Event()
         self.is_ready = False

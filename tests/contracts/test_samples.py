@@ -34,6 +34,7 @@ every_pool = pytest.mark.parametrize("path", POOLS, ids=lambda path: path.stem)
 
 def test_there_is_a_sample_per_use() -> None:
     assert {path.stem for path in SAMPLES} == {
+        "all",
         "circle",
         "circle-accuracy",
         "circle-compat",
@@ -82,8 +83,9 @@ def test_sample_is_valid(path: Path) -> None:
 def test_sample_parses(path: Path) -> None:
     body = load(path)
     body["metadata"] |= {"namespace": "default", "uid": "0"}
-    (workload,) = StreamSession.from_body(body).spec.workloads
-    assert workload in body["spec"]
+    workloads = StreamSession.from_body(body).spec.workloads
+    assert set(workloads) <= body["spec"].keys()
+    assert len(workloads) == 1 or path.stem == "all"
 
 
 @every_sample

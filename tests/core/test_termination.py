@@ -7,6 +7,7 @@ import pytest
 
 from podstream_core.agentapi import AgentPhase, AgentState, Failure, SessionRef
 from podstream_core.api import (
+    CameraResults,
     CircleResults,
     Codec,
     ImageBatchItem,
@@ -14,6 +15,7 @@ from podstream_core.api import (
     ImageOperationCounts,
     ImageOpsResults,
     ImageRejections,
+    ImageStreamResults,
     LatencyMs,
     ObjectTimeline,
     OrchestratorResults,
@@ -38,6 +40,26 @@ CountsT = TypeVar("CountsT", bound=ApiValue)
 BIG_FLOAT = 1.7976931348623157e308
 
 
+CAMERA = TrackingResults(
+    camera=CameraResults(
+        connections=BIG_COUNT,
+        frames=BIG_COUNT,
+        dropped=BIG_COUNT,
+        skipped=BIG_COUNT,
+        tracks=BIG_COUNT,
+        present=BIG_COUNT,
+    )
+)
+"""Of a camera without a site, which has no message either."""
+IMAGE_STREAM = ImageStreamResults(
+    frames=BIG_COUNT,
+    dropped=BIG_COUNT,
+    failed=BIG_COUNT,
+    restarts=BIG_COUNT,
+    width=7680,
+    height=4320,
+    latency_ms=LatencyMs(p50=-BIG_FLOAT, p95=-BIG_FLOAT, p99=-BIG_FLOAT),
+)
 BATCH = ImageBatchResults(
     total=BIG_COUNT,
     done=BIG_COUNT,
@@ -203,6 +225,7 @@ def test_largest_state_of_every_member_is_set() -> None:
             results.image_ops.rejected,
             results.image_ops.operations,
             results.image_ops.batch,
+            IMAGE_STREAM,
             results.stream,
             results.stream.source,
             results.stream.recording,
@@ -213,7 +236,8 @@ def test_largest_state_of_every_member_is_set() -> None:
         for name in value.__struct_fields__
         if getattr(value, name) in (None, 0)
     ]
-    assert unset == []
+    # The API allows a batch or a stream's frames, not both.
+    assert unset == ["ImageOpsResults.stream"]
 
 
 @pytest.mark.parametrize(
@@ -260,6 +284,26 @@ def test_largest_state_of_all_workloads_keeps_every_count_and_the_reason() -> No
     assert results.circle.frames_scored == BIG_COUNT
     assert results.stream is not None
     assert results.stream.frames_received == BIG_COUNT
+
+
+def test_largest_state_of_a_shared_stream_keeps_every_count_and_the_reason() -> None:
+    state = largest_state("why")
+    assert state.results is not None
+    assert state.results.image_ops is not None
+    pictures = msgspec.structs.replace(state.results.image_ops, batch=None, stream=IMAGE_STREAM)
+    results = msgspec.structs.replace(state.results, image_ops=pictures, tracking=CAMERA)
+    decoded = decode_termination(
+        encode_termination(msgspec.structs.replace(state, results=results)).decode()
+    )
+    assert decoded is not None
+    assert decoded.failure == Failure(reason="R" * 100, message="why")
+    assert decoded.results is not None
+    assert decoded.results.image_ops is not None
+    assert decoded.results.image_ops.stream is not None
+    assert decoded.results.image_ops.stream.frames == BIG_COUNT
+    assert decoded.results.tracking == CAMERA
+    assert decoded.results.circle is not None
+    assert decoded.results.circle.frames_scored == BIG_COUNT
 
 
 def test_items_of_a_batch_give_way_before_anything_else() -> None:

@@ -16,6 +16,7 @@ class Context(WorkloadContext):
         self.media = MediaAddress(pod_uid="u", host="127.0.0.1", first_port=1, port_count=1)
         self.artefact_dir = folder
         self.volumes_dir = folder
+        self.shared_dir = folder
         self.reports: list[str] = []
         self.changed = asyncio.Event()
 

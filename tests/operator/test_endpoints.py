@@ -47,6 +47,20 @@ def make_pool(*listeners: str, **workloads: Any) -> StreamPool:
             ["http://127.0.0.1:8080/s/media/ball/whip", "http://127.0.0.1:8080/s/media/ball/"],
             id="published-camera",
         ),
+        pytest.param(
+            {"circle": {"source": "Stream"}, "stream": {"source": {"type": "WHIP"}}},
+            [
+                "http://127.0.0.1:8080/s/media/ball/whip",
+                "http://127.0.0.1:8080/s/media/ball/mjpeg",
+                "http://127.0.0.1:8080/s/media/ball/whep",
+            ],
+            id="a-stream-that-circle-looks-at",
+        ),
+        pytest.param(
+            {"circle": {"source": "Stream"}, "stream": {"maxViewers": 0}},
+            [],
+            id="a-pushed-stream-that-circle-looks-at",
+        ),
         pytest.param(PICTURES, ["grpc://h:50051"], id="pictures"),
         pytest.param({**PICTURES, "listeners": ["grpc"]}, ["grpc://h:50051"], id="listener"),
         pytest.param(

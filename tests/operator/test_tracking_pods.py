@@ -3,6 +3,7 @@
 from typing import Any
 
 from fakes.values import IMAGE, make_session
+from podstream_core import names
 from podstream_core.api import StreamSession
 from podstream_operator.resources import build_session_pod, pod_shape
 
@@ -173,3 +174,19 @@ def test_who_answers_only_and_who_fetches_waits_for_no_client() -> None:
     assert not cloud.spec.needs_client
     assert not reaching(camera=CAMERA).spec.needs_client
     assert site().spec.needs_client
+
+
+def test_a_camera_of_a_stream_needs_neither_a_site_nor_a_way_to_one() -> None:
+    camera = {"id": "gate", "source": {"type": "Stream"}}
+    looks: dict[str, Any] = {"stream": {"source": {"type": "WHIP"}}, "tracking": {"camera": camera}}
+    pod = build_session_pod(make_session(circle=None, **looks), image=IMAGE, restarts=0)
+    (container,) = pod["spec"]["containers"]
+    assert container["image"] == IMAGE.tracking_image
+    assert [volume["name"] for volume in pod["spec"]["volumes"]] == ["tmp"]
+    assert names.LABEL_DIALS not in pod["metadata"]["labels"]
+    spec = make_session(circle=None, **looks).spec
+    assert spec.onlookers == ("tracking",)
+    assert spec.needs_client
+    assert not make_session(
+        **{**looks, "stream": {"source": {"type": "Synthetic"}}}
+    ).spec.needs_client

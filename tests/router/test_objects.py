@@ -212,6 +212,23 @@ def pool_body() -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize(
+    ("source", "workloads"),
+    [
+        pytest.param("Upload", ("circle", "stream"), id="a-client-of-its-own"),
+        pytest.param("Stream", ("stream",), id="looks-at-the-stream"),
+    ],
+)
+def test_clients_are_not_led_to_a_circle_that_looks_at_the_stream(
+    source: str, workloads: tuple[str, ...]
+) -> None:
+    body, pool = session_body(), pool_body()
+    spec = {"circle": {"source": source}, "stream": {"source": {"type": "WHIP"}}}
+    body["spec"] = pool["spec"]["template"]["spec"] = spec
+    assert read_session(raw(body)).workloads == workloads
+    assert read_pool(raw(pool)).workloads == workloads
+
+
 def test_pool_is_read_with_its_template_as_it_stands() -> None:
     pool = read_pool(raw(pool_body()))
     assert pool.key == PoolKey("lab", "media")

@@ -16,9 +16,9 @@ from podstream_core.api import (
     Stream,
 )
 from podstream_workloads.agent import SpecRejected
-from podstream_workloads.stream.processing.chain import plan
+from podstream_workloads.imageops.streaming.applying import process
+from podstream_workloads.imageops.streaming.chain import plan
 from podstream_workloads.stream.processing.processor import Processor
-from podstream_workloads.stream.processing.worker import process
 from podstream_workloads.stream.workload import StreamWorkload
 from stream.rtc_clients import media_context
 from stream.test_viewing import look, read

@@ -120,6 +120,9 @@ ASKS_REKOGNITION: Final = "Rekognition"
 TRACKING_PUBLIC_KEY: Final = "public.pem"
 """Name of that key's file."""
 
+SHARED_FRAMES: Final = "frames"
+"""Unix socket inside a pod by which workloads get the frames of the session's stream."""
+
 TERMINATION_MESSAGE_PATH: Final = "/dev/termination-log"
 
 CONNECTION_HEADER: Final = "Podstream-Connection"

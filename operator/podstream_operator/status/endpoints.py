@@ -24,7 +24,7 @@ def endpoints_of(session: StreamSession, *, site: Site) -> list[Endpoint]:
     gRPC needs no listener of its own: calls name the session in their metadata. Signalling clients
     cannot, so `spec.listeners` must name such a listener.
     """
-    workloads = session.spec.workloads
+    workloads = session.spec.reached_workloads
     endpoints = []
     if _speaks_webrtc(session.spec):
         endpoints.append(_webrtc(session.spec, path=_session_path(session), site=site))
@@ -36,7 +36,7 @@ def endpoints_of(session: StreamSession, *, site: Site) -> list[Endpoint]:
         endpoints += _frames(session.spec.listeners, site=site)
     if session.spec.stream is not None and session.spec.stream.max_viewers:
         endpoints.append(_http("MJPEG", f"{_session_path(session)}/mjpeg", site=site))
-        if session.spec.circle is None:  # otherwise its players have the path
+        if "circle" not in workloads:  # otherwise its players have the path
             endpoints.append(_http("WHEP", f"{_session_path(session)}/whep", site=site))
     if "tracking" in workloads:
         endpoints.append(_http("HTTP", f"{_session_path(session)}/", site=site))
@@ -45,7 +45,7 @@ def endpoints_of(session: StreamSession, *, site: Site) -> list[Endpoint]:
 
 def pool_endpoints(pool: StreamPool, *, site: Site) -> list[Endpoint]:
     """Ways to a session of a pool; by gRPC and signalling where `spec.listeners` leads to it."""
-    workloads = pool.spec.template.spec.workloads
+    workloads = pool.spec.template.spec.reached_workloads
     endpoints = []
     if _speaks_webrtc(pool.spec.template.spec):
         path = f"/p/{pool.metadata.namespace}/{pool.metadata.name}"
@@ -69,7 +69,7 @@ def _session_path(session: StreamSession) -> str:
 
 
 def _speaks_webrtc(spec: CommonSpec) -> bool:
-    return spec.circle is not None or spec.is_published
+    return "circle" in spec.reached_workloads or spec.is_published
 
 
 def _webrtc(spec: CommonSpec, *, path: str, site: Site) -> Endpoint:

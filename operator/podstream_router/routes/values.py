@@ -17,6 +17,7 @@ class SessionRoute:
     public: bool
     """Whether clients come without a token."""
     workloads: tuple[str, ...] = ()
+    """Those that clients connect to, in the order of the API."""
     listeners: tuple[str, ...] = ()
     pool: str = ""
     """Name of the pool that a connection's session came from."""
@@ -59,6 +60,7 @@ class PoolRoute:
     template: bytes
     """JSON of `spec.template.spec`: members that this router does not know reach the pod too."""
     workloads: tuple[str, ...] = ()
+    """Those that clients connect to, in the order of the API."""
     listeners: tuple[str, ...] = ()
     max: int = 10
     """Pods at a time, idle and in use."""

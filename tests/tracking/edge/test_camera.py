@@ -185,6 +185,7 @@ async def test_a_camera_is_judged_against_its_truth(clip: Path, tmp_path: Path) 
     assert quality.presence_f1 >= 0.9
     assert (figures.ended, figures.failure) == (True, "")
     assert (figures.pipeline.processed, figures.pipeline.dropped) == (40, 0)
+    assert figures.processor is not None
     assert not figures.processor.connected
 
 

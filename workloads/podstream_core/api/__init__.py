@@ -28,6 +28,8 @@ from podstream_core.api.image_ops import (
     ImageOps,
     ImageOpsResults,
     ImageRejections,
+    ImageStream,
+    ImageStreamResults,
 )
 from podstream_core.api.live import LiveSpec, LiveStream
 from podstream_core.api.pool import (
@@ -163,6 +165,8 @@ __all__ = [
     "ImageOps",
     "ImageOpsResults",
     "ImageRejections",
+    "ImageStream",
+    "ImageStreamResults",
     "LatencyMs",
     "LiveSpec",
     "LiveStream",

@@ -59,10 +59,11 @@ class Bitrate(ApiValue, frozen=True, kw_only=True):
 class Circle(ApiValue, frozen=True, kw_only=True):
     """`spec.circle`."""
 
-    source: Literal["Generated", "Upload"] = "Generated"
+    source: Literal["Generated", "Upload", "Stream"] = "Generated"
     """`Generated`: the server draws the ball, the client finds it. `Upload`: the other way round.
 
-    Of the members below only `frames` and `estimator` matter then.
+    `Stream`: as Upload, in the frames of the session's stream, which others look at too. Of the
+    members below only `frames` and `estimator` matter to these two.
     """
     width: Annotated[int, Meta(ge=64, le=3840, multiple_of=2)] = 640
     height: Annotated[int, Meta(ge=64, le=2160, multiple_of=2)] = 480
@@ -73,7 +74,7 @@ class Circle(ApiValue, frozen=True, kw_only=True):
     bitrate: Bitrate = Bitrate()
     ball: Ball = Ball()
     frames: Annotated[int, Meta(ge=0, le=10_000_000)] = 0
-    """Scored frames (`Upload`: frames with a ball) until the workload is done; 0: no limit."""
+    """Scored frames (`Upload`, `Stream`: with a ball) until the workload is done; 0: no limit."""
     estimator: Estimator = Estimator()
     frame_code: bool = False
     """Show each frame's number in the picture, as a cross-check of frame identity."""
@@ -114,19 +115,19 @@ class CircleResults(ApiValue, frozen=True, kw_only=True):
     frames_unmatched: int = 0
     """Estimates whose frame id was never sent, was already scored, or is too old."""
     frames_missed: int = 0
-    """Frames in which the client (Upload: the server) saw no ball."""
+    """Frames in which the client (Upload, Stream: the server) saw no ball."""
     codes_agreed: int = 0
     """Estimates whose number, read in the picture, is that of the frame that was matched."""
     codes_differed: int = 0
     """Estimates whose number is another one."""
     frames_received: int = 0
-    """Upload: frames of the client that were decoded."""
+    """Upload: frames of the client that were decoded. Stream: frames of the stream."""
     frames_dropped: int = 0
-    """Upload: frames that a newer one replaced before they were looked at."""
+    """Upload, Stream: frames that a newer one replaced before they were looked at."""
     frames_found: int = 0
-    """Upload: frames in which the ball was found."""
+    """Upload, Stream: frames in which the ball was found."""
     position: Position | None = None
-    """Upload: where it was found last."""
+    """Upload, Stream: where it was found last."""
     loss_ratio: float | None = None
     """Share of sent frames that were neither scored nor reported as missed, 0..1."""
     rmse_px: float | None = None
@@ -136,6 +137,6 @@ class CircleResults(ApiValue, frozen=True, kw_only=True):
     error_p95_px: float | None = None
     """95th percentile of the Euclidean error."""
     fps: float | None = None
-    """Scored (Upload: examined) frames per second between the first and the last one."""
+    """Scored (Upload, Stream: examined) frames per second between the first and the last one."""
     latency_ms: LatencyMs | None = None
     """From the moment a frame was drawn to the arrival of its estimate."""

@@ -9,6 +9,15 @@ from podstream_core.api.circle import LatencyMs
 from podstream_core.api.image_batch import ImageBatch, ImageBatchResults
 
 
+class ImageStream(ApiValue, frozen=True, kw_only=True):
+    """`spec.imageOps.stream`: what is done to the frames of the session's stream."""
+
+    operations: Annotated[
+        list[Annotated[str, Meta(max_length=100)]], Meta(min_length=1, max_length=16)
+    ]
+    """As `podstream-image --apply` takes them: `turn=1`, `resize=800x0`."""
+
+
 class ImageOps(ApiValue, frozen=True, kw_only=True):
     """`spec.imageOps`: bounds of the services; everything else comes with each call."""
 
@@ -35,6 +44,8 @@ class ImageOps(ApiValue, frozen=True, kw_only=True):
     """How long an uploaded picture is kept without being used."""
     batch: ImageBatch | None = None
     """Pictures that the session works through by itself; it completes with the last one."""
+    stream: ImageStream | None = None
+    """Beside the services: the stream's frames are worked on as well."""
 
 
 class ImageOperationCounts(ApiValue, frozen=True, kw_only=True):
@@ -66,6 +77,23 @@ class ImageRejections(ApiValue, frozen=True, kw_only=True):
     """The worker died over the picture, or another fault of ours."""
 
 
+class ImageStreamResults(ApiValue, frozen=True, kw_only=True):
+    """`status.results.imageOps.stream`."""
+
+    frames: int = 0
+    """That all operations were applied to."""
+    dropped: int = 0
+    """That a newer one replaced before their turn."""
+    failed: int = 0
+    restarts: int = 0
+    """Of the process that works on them, after crashes."""
+    width: int = 0
+    """Of the results, pixels."""
+    height: int = 0
+    latency_ms: LatencyMs | None = None
+    """From a frame's arrival in the pod to its result."""
+
+
 class ImageOpsResults(ApiValue, frozen=True, kw_only=True):
     """`status.results.imageOps`."""
 
@@ -81,3 +109,4 @@ class ImageOpsResults(ApiValue, frozen=True, kw_only=True):
     latency_ms: LatencyMs | None = None
     """From the whole picture's arrival to its result, the wait for a worker included."""
     batch: ImageBatchResults | None = None
+    stream: ImageStreamResults | None = None

@@ -16,6 +16,8 @@ from podstream_core.api.status import SessionStatus
 from podstream_core.api.stream import SourceType, Stream
 from podstream_core.api.tracking import CameraSourceType, Tracking
 
+FROM_STREAM: Final = "Stream"
+"""Source of a workload that looks at the frames of the session's stream."""
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
 
 
@@ -131,12 +133,34 @@ class CommonSpec(ApiValue, frozen=True, kw_only=True):
     @property
     def is_published(self) -> bool:
         """Whether a client's video comes in by WHIP."""
-        if self.circle is not None:
+        if self.circle is not None and self.circle.source != FROM_STREAM:
             return self.circle.source == "Upload"
         if self.stream is not None and self.stream.source.type is SourceType.WHIP:
             return True
         camera = None if self.tracking is None else self.tracking.camera
         return camera is not None and camera.source.type is CameraSourceType.WHIP
+
+    @property
+    def onlookers(self) -> tuple[str, ...]:
+        """Workloads that look at the frames of the session's stream, in the order of the API."""
+        circle, image_ops, tracking = self.circle, self.image_ops, self.tracking
+        looks = {
+            "circle": circle is not None and circle.source == FROM_STREAM,
+            "imageOps": image_ops is not None and image_ops.stream is not None,
+            "tracking": tracking is not None and tracking.looks_at_stream,
+        }
+        return tuple(name for name, it_does in looks.items() if it_does)
+
+    @property
+    def reached_workloads(self) -> tuple[str, ...]:
+        """Workloads that clients may connect to.
+
+        A circle that looks at the stream's frames has no client: the stream's publisher is the
+        pod's.
+        """
+        return tuple(
+            name for name in self.workloads if name != "circle" or name not in self.onlookers
+        )
 
     @property
     def needs_client(self) -> bool:

@@ -149,6 +149,8 @@ class CameraSourceType(StrEnum):
     """A client sends pictures, as it would to the edge of intruder detection."""
     SYNTHETIC = "Synthetic"
     """A drawn scene with two people, without an end."""
+    STREAM = "Stream"
+    """The frames of the session's stream."""
 
 
 class MountedFile(ApiValue, frozen=True, kw_only=True):
@@ -198,7 +200,8 @@ class TrackingCamera(ApiValue, frozen=True, kw_only=True):
 
     id: Annotated[str, Meta(min_length=1, max_length=64)]
     """By which the site's clients name it."""
-    site_ref: SessionReference
+    site_ref: SessionReference | None = None
+    """With source Stream it may be missing: who is seen is only counted then."""
     source: CameraSource = CameraSource()
     detector: TrackingDetector = TrackingDetector()
     fps: Annotated[int, Meta(ge=1, le=60)] = 10
@@ -296,6 +299,13 @@ class Tracking(ApiValue, frozen=True, kw_only=True):
     @property
     def needs_client(self) -> bool:
         """Whether nothing goes on until somebody connects."""
+        if self.looks_at_stream:  # it waits for what the stream waits for
+            return True
         if self.camera is not None:
             return self.camera.source.is_client
         return self.recognition is None  # it only answers
+
+    @property
+    def looks_at_stream(self) -> bool:
+        """Whether its pictures are the frames of the session's stream."""
+        return self.camera is not None and self.camera.source.type is CameraSourceType.STREAM

@@ -79,6 +79,8 @@ class CameraResults(ApiValue, frozen=True, kw_only=True):
     """That newer ones replaced before."""
     refused: int = 0
     """Pictures and messages of SocketIO that were not accepted."""
+    skipped: int = 0
+    """Source Stream: that came sooner than `fps` wants them."""
     tracks: int = 0
     """Persons followed, each anew when it returns."""
     present: int = 0

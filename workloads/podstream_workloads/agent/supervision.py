@@ -75,7 +75,7 @@ class Supervisor:
         Args:
             assignment: what the pod works for.
             media: where the pod receives media.
-            folder: artefacts go below it.
+            folder: artefacts go below it, and what workloads share lies in it.
             volumes_dir: where the session's volumes lie.
 
         Raises:
@@ -95,6 +95,7 @@ class Supervisor:
                 media=media,
                 artefact_dir=str(artefacts),
                 volumes_dir=str(volumes_dir),
+                shared_dir=str(folder),
             )
             task = self._group.create_task(self._configure(member, call), name=f"configure:{name}")
             self._configuring.append(task)

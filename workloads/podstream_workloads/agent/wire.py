@@ -46,6 +46,7 @@ class ConfigureCall(ApiValue, frozen=True, kw_only=True):
     media: MediaAddress
     artefact_dir: str
     volumes_dir: str
+    shared_dir: str
 
 
 class ConfigureReply(ApiValue, frozen=True, kw_only=True):

@@ -123,6 +123,8 @@ class WorkloadContext(ABC):
     """An empty folder of this workload's own."""
     volumes_dir: Path
     """The session's volumes lie below it, by the names in `podstream_core.names`."""
+    shared_dir: Path
+    """A folder of all the session's workloads, for the sockets by which they reach each other."""
 
     @abstractmethod
     def ready(self) -> None:

@@ -1,10 +1,12 @@
 """A session that looks at its client's video: what was found, over all of the client's connections.
 
+The video comes from a publisher of the workload's own, or from the session's stream.
+
 The truth is not known here, so there are places and counts and no errors.
 """
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from av import VideoFrame
 
@@ -20,6 +22,22 @@ _MAX_ROWS: Final = 500_000
 _HEADER: Final = "frame,seconds,pts,x_px,y_px\n"
 
 
+class FrameSource(Protocol):
+    """Where frames come from now."""
+
+    @property
+    def received(self) -> int:
+        """Frames so far."""
+
+    @property
+    def dropped(self) -> int:
+        """Of these, frames that a newer one replaced before they were looked at."""
+
+    @property
+    def codec(self) -> Codec | None:
+        """In which they come, where that is known."""
+
+
 class Uploads:
     """Makes the receiver of each connection and keeps count."""
 
@@ -29,7 +47,7 @@ class Uploads:
         self._table = (folder / TABLE_NAME).open("w", encoding="ascii")
         self._table.write(_HEADER)
         self._track = Thinned()
-        self._publisher: Publisher | None = None
+        self._source: FrameSource | None = None
         self._received = self._dropped = self._found = self._missed = 0
         self._first_at: float | None = None
         self._last_at = 0.0
@@ -44,13 +62,18 @@ class Uploads:
 
     def publisher(self, events: PublisherEvents) -> Publisher:
         """The receiver for a new connection."""
-        self._publisher = Publisher(make_estimator(self._circle.estimator), events=events)
-        return self._publisher
+        publisher = Publisher(make_estimator(self._circle.estimator), events=events)
+        self._source = publisher
+        return publisher
+
+    def follow(self, source: FrameSource) -> None:
+        """Count the frames of a source that somebody else has made."""
+        self._source = source
 
     def established(self) -> None:
         """The client is there: its codec is settled."""
-        if self._publisher is not None:
-            self._codec = self._publisher.codec
+        if self._source is not None:
+            self._codec = self._source.codec
 
     def looked(self, frame: VideoFrame, found: Point | None, *, now: float) -> None:
         """Count a frame; nothing once the session is done."""
@@ -69,22 +92,22 @@ class Uploads:
 
     def connection_over(self) -> None:
         """Keep what the connection counted."""
-        if self._publisher is not None:
-            self._received += self._publisher.received
-            self._dropped += self._publisher.dropped
-            self._publisher = None
+        if self._source is not None:
+            self._received += self._source.received
+            self._dropped += self._source.dropped
+            self._source = None
 
     def results(self) -> CircleResults:
         """The figures so far."""
-        publisher = self._publisher
+        source = self._source
         lasted = 0.0 if self._first_at is None else self._last_at - self._first_at
         looked = self._found + self._missed
         x, y = self._place or (None, None)
         fps = round((looked - 1) / lasted, 2) if lasted > 0 else None
         return CircleResults(
             codec=self._codec,
-            frames_received=self._received + (publisher.received if publisher else 0),
-            frames_dropped=self._dropped + (publisher.dropped if publisher else 0),
+            frames_received=self._received + (source.received if source else 0),
+            frames_dropped=self._dropped + (source.dropped if source else 0),
             frames_found=self._found,
             frames_missed=self._missed,
             fps=fps,

@@ -1,4 +1,7 @@
-"""The circle workload as the agent runs it: one client, over WHEP, WHIP or TCP signalling."""
+"""The circle workload as the agent runs it: one client, over WHEP, WHIP or TCP signalling.
+
+Or none: it may look at the frames of the session's stream instead.
+"""
 
 import asyncio
 import logging
@@ -11,6 +14,7 @@ import msgspec
 from aiortc import RTCSessionDescription
 from av import VideoFrame
 
+from podstream_core import names
 from podstream_core.agentapi import Protocol
 from podstream_core.api import Circle, SessionSpec
 from podstream_workloads.agent import (
@@ -25,9 +29,10 @@ from podstream_workloads.agent import (
     WorkloadResults,
 )
 from podstream_workloads.circle.channel import Estimate
-from podstream_workloads.circle.estimators import Point
+from podstream_workloads.circle.estimators import Point, make_estimator
 from podstream_workloads.circle.game import Game
 from podstream_workloads.circle.ledger import PLOT_NAME, stdout
+from podstream_workloads.circle.onlooker import Onlooker
 from podstream_workloads.circle.score import Scored
 from podstream_workloads.circle.seat import Seat
 from podstream_workloads.circle.signalling import (
@@ -43,6 +48,7 @@ from podstream_workloads.media.encoders.install import use_encoders
 from podstream_workloads.media.encoders.settings import EncoderSettings, encoder_settings
 from podstream_workloads.media.logs import quiet_libraries
 from podstream_workloads.media.offers import check_offer, check_upload
+from podstream_workloads.sharing import FrameReader
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +67,7 @@ class CircleWorkload(Workload):
         self._context: WorkloadContext | None = None
         self._game: Game | None = None
         self._uploads: Uploads | None = None
+        self._onlooker: Onlooker | None = None
         self._pod_ice: aiortc_private.PodIce | None = None
         self._seats: dict[str, Seat] = {}
         self._finite = False
@@ -78,7 +85,9 @@ class CircleWorkload(Workload):
         self._pod_ice = aiortc_private.PodIce(
             pod_uid=media.pod_uid, host=media.host, ports=media.ports
         )
-        if circle.source == "Upload":
+        if circle.source == "Stream":
+            await self._look_on(circle, context)
+        elif circle.source == "Upload":
             aiortc_private.install_marker_release()
             self._uploads = Uploads(circle, folder=context.artefact_dir)
         else:
@@ -93,6 +102,24 @@ class CircleWorkload(Workload):
         self._context = context
         context.ready()
 
+    async def _look_on(self, circle: Circle, context: WorkloadContext) -> None:
+        """Look at the frames of the session's stream, whose process may still be starting."""
+        path = context.shared_dir / names.SHARED_FRAMES
+        try:
+            reader = await asyncio.to_thread(FrameReader.connect, path)
+        except OSError as error:
+            raise SpecRejected(f"the session's stream shows no frames: {error}") from error
+        self._uploads = Uploads(circle, folder=context.artefact_dir)
+        self._onlooker = Onlooker(reader, make_estimator(circle.estimator), events=self)
+        self._uploads.follow(self._onlooker)
+        self._context = context
+        self._onlooker.start()
+
+    @property
+    def capacities(self) -> Mapping[str, int]:
+        """None where the frames are the stream's: its publisher is the session's client."""
+        return self.roles if self._onlooker is None else {}
+
     @property
     def is_finite(self) -> bool:
         """Whether a number of frames was asked for."""
@@ -100,6 +127,8 @@ class CircleWorkload(Workload):
 
     async def connect_whep(self, connection: Connection, *, offer_sdp: str) -> str:
         """Answer the offer of a player (WHEP) or a publisher (WHIP)."""
+        if self._onlooker is not None:
+            raise UnsupportedOffer("the session looks at the frames of its stream: publish there")
         is_upload = connection.protocol is Protocol.WHIP
         if is_upload is not (self._uploads is not None):
             raise UnsupportedOffer(
@@ -159,6 +188,8 @@ class CircleWorkload(Workload):
     async def drain(self) -> None:
         """End all connections and finish the table."""
         await asyncio.gather(*(self._leave(seat) for seat in list(self._seats.values())))
+        if self._onlooker is not None:
+            await self._onlooker.close()
         if self._game is not None:
             self._game.ledger.close()
             self._final = True
@@ -226,10 +257,12 @@ class CircleWorkload(Workload):
             context.done()
 
     def looked(self, frame: VideoFrame, found: Point | None, *, now: float) -> None:
-        """A frame of a publisher was looked at."""
+        """A frame of a publisher, or of the stream, was looked at."""
         uploads, context = self.uploads, self.context
         was_done = uploads.is_done
         uploads.looked(frame, found, now=now)
+        if self._onlooker is not None:
+            context.first_frame()
         context.results_changed()
         if uploads.is_done and not was_done:
             context.done()

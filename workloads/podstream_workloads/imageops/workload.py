@@ -19,7 +19,7 @@ import msgspec
 
 from podstream_core import names
 from podstream_core.agentapi import Protocol
-from podstream_core.api import ImageBatch, ImageOpsResults, SessionSpec
+from podstream_core.api import ImageBatch, ImageOpsResults, ImageStream, SessionSpec, Stream
 from podstream_workloads.agent import (
     Artefact,
     Connection,
@@ -40,11 +40,15 @@ from podstream_workloads.imageops.service.batch import (
 )
 from podstream_workloads.imageops.service.server import ImageServer, keep_freed_memory
 from podstream_workloads.imageops.statistics import Statistics
+from podstream_workloads.imageops.streaming.chain import plan
+from podstream_workloads.imageops.streaming.runner import StreamOperations
 from podstream_workloads.imageops.workers.pool import PoolClosed
 
 logger = logging.getLogger(__name__)
 
 _CLOSE_TIMEOUT_S: Final = 2.0
+_PICTURE_NAME: Final = "frame.png"
+"""Artefact: the last frame of the stream after the operations."""
 
 
 class ImageOpsWorkload(Workload):
@@ -63,6 +67,8 @@ class ImageOpsWorkload(Workload):
         self._batch: BatchRun | None = None
         self._batch_task: asyncio.Task[None] | None = None
         self._table: Path | None = None
+        self._frames: StreamOperations | None = None
+        self._picture: Path | None = None
 
     async def configure(self, spec: SessionSpec, context: WorkloadContext) -> None:
         """Take the session: start workers and services, which takes about a second."""
@@ -104,7 +110,11 @@ class ImageOpsWorkload(Workload):
                 raise SpecRejected(str(error)) from error
             work = self._work_through(self._batch, table, context)
             self._batch_task = asyncio.create_task(work, name="image-batch")
-        context.ready()
+        if image_ops.stream is None or spec.stream is None:
+            context.ready()
+            return
+        self._frames = self._make_frames(image_ops.stream, spec.stream, context)
+        self._frames.start()
 
     @property
     def is_finite(self) -> bool:
@@ -130,18 +140,23 @@ class ImageOpsWorkload(Workload):
         """The figures so far."""
         if self._statistics is None:
             return WorkloadResults(ImageOpsResults())
-        figures = self._statistics.results()
-        if self._batch is None:
-            return WorkloadResults(figures)
-        artefacts = () if self._table is None else (Artefact(TABLE_NAME, self._table),)
-        return WorkloadResults(
-            msgspec.structs.replace(figures, batch=self._batch.results()), artefacts
+        figures = msgspec.structs.replace(
+            self._statistics.results(),
+            batch=None if self._batch is None else self._batch.results(),
+            stream=None if self._frames is None else self._frames.results(),
         )
+        files = ((TABLE_NAME, self._table), (_PICTURE_NAME, self._picture))
+        artefacts = tuple(Artefact(name, path) for name, path in files if path is not None)
+        return WorkloadResults(figures, artefacts)
 
     async def drain(self) -> None:
         """End all connections, calls and workers."""
         if self._joints is not None:
             await self._joints.end_all()
+        if self._frames is not None and self._context is not None:
+            await self._frames.close()
+            picture = self._context.artefact_dir / _PICTURE_NAME
+            self._picture = picture if picture.exists() else None
         if self._batch is not None and self._batch_task is not None:
             self._batch.stop()
             await asyncio.wait([self._batch_task], timeout=_CLOSE_TIMEOUT_S)
@@ -152,6 +167,31 @@ class ImageOpsWorkload(Workload):
                     await asyncio.to_thread(server.close, grace_s=0.2)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _make_frames(
+        self, wanted: ImageStream, stream: Stream, context: WorkloadContext
+    ) -> StreamOperations:
+        """The operations on the stream's frames.
+
+        Raises:
+            SpecRejected: they do not fit them.
+        """
+        size = (stream.width, stream.height)
+        try:
+            chain = plan(wanted.operations, width=size[0], height=size[1])
+        except ValueError as error:
+            raise SpecRejected(f"spec.imageOps.stream.operations: {error}") from error
+        return StreamOperations(
+            chain,
+            frames=context.shared_dir / names.SHARED_FRAMES,
+            size=size,
+            picture=context.artefact_dir / _PICTURE_NAME,
+            on_ready=context.ready,
+            on_change=self._figures_changed,
+            on_failure=lambda words: context.fail(
+                "StreamOperationsFailed", f"spec.imageOps.stream: {words}"
+            ),
+        )
 
     @property
     def _socket_path(self) -> Path:
@@ -174,7 +214,8 @@ class ImageOpsWorkload(Workload):
         context = self._context
         if context is None or self._statistics is None:
             return
-        if not self._has_news and self._statistics.results().calls:
+        frames = 0 if self._frames is None else self._frames.frames
+        if not self._has_news and (frames or self._statistics.results().calls):
             self._has_news = True
             context.first_frame()
         context.results_changed()

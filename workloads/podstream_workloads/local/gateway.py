@@ -231,7 +231,7 @@ class Gateway:
     def _token(self, protocol: Protocol, *, holder: str, role: str | None = None) -> str:
         uid = self._session.metadata.uid
         roles = _ROLES[protocol]
-        named = (name for name in self._session.spec.workloads if name in roles)
+        named = (name for name in self._session.spec.reached_workloads if name in roles)
         workload = next(named, next(iter(roles)))
         grant = ConnectionGrant(
             session_uid=uid,

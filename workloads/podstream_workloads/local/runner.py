@@ -140,8 +140,9 @@ class LocalRun:
             )
             http_port = await gateway.open(stack, port=self._options.port)
             url = f"http://{HOST}:{http_port}{gateway.path}"
-            token = self._client_token()
-            if self._session.spec.circle is not None:
+            token, reached = self._client_token(), self._session.spec.reached_workloads
+            speaks_webrtc = "circle" in reached or self._session.spec.is_published
+            if speaks_webrtc:
                 say(f"{gateway.protocol.value:12}{url}")
                 if token is not None:
                     say(f"token       {token}")
@@ -150,7 +151,7 @@ class LocalRun:
                 say(f"gRPC        {HOST}:{port}")
             if self._session.spec.stream is not None:
                 say(f"view        http://{HOST}:{http_port}{gateway.base}/mjpeg")
-                if token is not None and self._session.spec.circle is None:
+                if token is not None and not speaks_webrtc:
                     say(f"token       {token}")
             if self._session.spec.tracking is not None:
                 await self._serve_tracking(stack, gateway, url=url, token=token)

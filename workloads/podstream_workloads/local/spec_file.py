@@ -134,6 +134,17 @@ def _broken_rules(spec: SessionSpec) -> Iterator[str]:
     if spec.listeners and spec.access.mode is not AccessMode.PUBLIC:
         yield "spec.listeners: needs spec.access.mode Public, their clients send no token"
     circle = spec.circle
+    if spec.onlookers and spec.stream is None:
+        yield (
+            f"spec.{spec.onlookers[0]}: looks at the frames of the session's stream, which has "
+            "none; set spec.stream"
+        )
+    pictures = spec.image_ops
+    if pictures is not None and pictures.batch is not None and pictures.stream is not None:
+        yield "spec.imageOps: a batch ends the session, its stream does not; remove one of them"
+    camera = None if spec.tracking is None else spec.tracking.camera
+    if camera is not None and camera.site_ref is None and "tracking" not in spec.onlookers:
+        yield "spec.tracking.camera: reports to its site; set siteRef, or source.type Stream"
     if circle is not None and 2 * circle.ball.radius >= min(circle.width, circle.height):
         yield "spec.circle.ball.radius: the ball does not fit into the picture"
 

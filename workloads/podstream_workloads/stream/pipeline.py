@@ -1,6 +1,7 @@
-"""Where a frame goes: into the figures, to the recording, to the viewers."""
+"""Where a frame goes: into the figures, to other workloads, to the recording, to the viewers."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
@@ -19,6 +20,7 @@ from podstream_core.api import (
     StreamState,
 )
 from podstream_workloads.agent.workload import Artefact
+from podstream_workloads.sharing import FrameServer, Mark
 from podstream_workloads.stream.frames import CHANNELS, Frame
 from podstream_workloads.stream.processing.choosing import make_processing
 from podstream_workloads.stream.recording.recorder import Place, Recorder
@@ -54,6 +56,7 @@ class Pipeline:
         volumes: Path,
         on_change: Callable[[], None],
         on_processing_failure: Callable[[str], None],
+        onlookers: FrameServer | None = None,
     ) -> None:
         """Prepare for the frames of a session; `follow` lets them in.
 
@@ -64,6 +67,7 @@ class Pipeline:
             volumes: where the session's volumes lie.
             on_change: called in any thread when `results` has news that should not wait.
             on_processing_failure: told that frames are not processed any more, and why.
+            onlookers: leads to the session's other workloads, where some look at the frames.
 
         Raises:
             ProcessingError: the operations do not fit the stream.
@@ -74,6 +78,7 @@ class Pipeline:
         self._processing = make_processing(
             spec, on_frame=self._processed, on_failure=on_processing_failure
         )
+        self._onlookers = onlookers
         processing = self._processing
         viewed, recorded = processing.viewers, processing.recording
         self.viewed_size = processing.size_of(viewed)
@@ -116,17 +121,21 @@ class Pipeline:
         """Wait until a recording that was ended is whole, up to `SETTLE_TIMEOUT_S`."""
         return self._recorder is None or self._recorder.settle(timeout_s=SETTLE_TIMEOUT_S)
 
-    def frame(self, frame: Frame, *, now: float) -> None:
+    def frame(self, frame: Frame, *, now: float, mark: Mark | None = None) -> None:
         """Take a frame; it is copied where it is kept. Never waits.
 
         Args:
             frame: as it came.
             now: seconds on a monotonic clock.
+            mark: by what its publisher knows it.
         """
         if not self.is_running:
             self.statistics.discarded()
             return
         self.statistics.frame(frame, now=now)
+        if self._onlookers is not None:
+            number = self.statistics.frames
+            self._onlookers.offer(frame, sequence=number, at=time.monotonic(), mark=mark)
         self._processing.offer(frame)
         self._use(frame, of=FrameChoice.RAW, now=now)
 
@@ -171,6 +180,8 @@ class Pipeline:
 
     async def drain(self) -> None:
         """End the operations, and let pictures that are being made be finished."""
+        if self._onlookers is not None:
+            self._onlookers.close()
         await self._processing.close()
         await self.viewing.close()
 

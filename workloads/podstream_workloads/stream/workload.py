@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from podstream_core import names
 from podstream_core.agentapi import Protocol
 from podstream_core.api import (
     Codec,
@@ -28,6 +29,7 @@ from podstream_workloads.agent import (
     WorkloadContext,
     WorkloadResults,
 )
+from podstream_workloads.sharing import FrameServer, Mark
 from podstream_workloads.stream.frames import Frame, FrameBuffer
 from podstream_workloads.stream.pipeline import Pipeline
 from podstream_workloads.stream.processing.choosing import ProcessingError
@@ -78,6 +80,7 @@ class StreamWorkload(Workload):
 
         self._spec = spec.stream
         self._context = context
+        onlookers = self._share(context) if spec.onlookers else None
         try:
             self._pipeline = Pipeline(
                 spec.stream,
@@ -88,6 +91,7 @@ class StreamWorkload(Workload):
                 on_processing_failure=lambda words: context.fail(
                     "PostProcessFailed", f"spec.stream.postProcess: {words}"
                 ),
+                onlookers=onlookers,
             )
         except ProcessingError as error:
             raise SpecRejected(str(error)) from error
@@ -188,6 +192,20 @@ class StreamWorkload(Workload):
         if not await asyncio.to_thread(self._pipeline.close):
             logger.error("the last file of the recording is not finished in time")
 
+    def _share(self, context: WorkloadContext) -> FrameServer:
+        """Let the session's other workloads look at the frames."""
+
+        def tell(line: str) -> None:
+            if self._desk is not None:
+                self._desk.tell(line)
+
+        server = FrameServer(context.shared_dir / names.SHARED_FRAMES, on_note=tell)
+        try:
+            server.open()
+        except OSError as error:
+            raise SpecRejected(f"the frames cannot be shared within the pod: {error}") from error
+        return server
+
     async def _open_desk(self) -> "Desk":
         context, pipeline = self._context, self._pipeline
         assert context is not None  # a connection comes after `configure`
@@ -201,7 +219,7 @@ class StreamWorkload(Workload):
                     self._spec,
                     context,
                     viewed_size=pipeline.viewed_size,
-                    on_frame=lambda frame: self._take(frame, context, pipeline),
+                    on_frame=lambda frame, mark: self._take(frame, context, pipeline, mark),
                     changed=lambda: self._tell_soon(context),
                 )
                 self._desk = pipeline.more_viewers = made
@@ -270,8 +288,14 @@ class StreamWorkload(Workload):
             return
         context.done()
 
-    def _take(self, frame: Frame, context: WorkloadContext, pipeline: Pipeline) -> None:
-        pipeline.frame(frame, now=asyncio.get_running_loop().time())
+    def _take(
+        self,
+        frame: Frame,
+        context: WorkloadContext,
+        pipeline: Pipeline,
+        mark: Mark | None = None,
+    ) -> None:
+        pipeline.frame(frame, now=asyncio.get_running_loop().time(), mark=mark)
         if pipeline.statistics.frames == 1:
             context.first_frame()
         self._tell_soon(context)

@@ -121,11 +121,13 @@ class ChildContext(WorkloadContext):
         media: MediaAddress,
         artefact_dir: Path,
         volumes_dir: Path,
+        shared_dir: Path,
     ) -> None:
         self.session = session
         self.media = media
         self.artefact_dir = artefact_dir
         self.volumes_dir = volumes_dir
+        self.shared_dir = shared_dir
         self._reports = reports
         self._once: set[EventKind] = set()
 

@@ -120,6 +120,7 @@ class ChildServer:
             media=call.media,
             artefact_dir=Path(call.artefact_dir),
             volumes_dir=Path(call.volumes_dir),
+            shared_dir=Path(call.shared_dir),
         )
         await self._workload.configure(call.spec, context)
         workload = self._workload

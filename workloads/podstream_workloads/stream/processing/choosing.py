@@ -55,7 +55,7 @@ def make_processing(
     if wanted is None:
         return Processing(size, size)
     # It loads the messages of the image service, which other streams need not pay for.
-    from podstream_workloads.stream.processing.chain import plan  # noqa: PLC0415
+    from podstream_workloads.imageops.streaming.chain import plan  # noqa: PLC0415
 
     try:
         chain = plan(wanted.operations, width=spec.width, height=spec.height)

@@ -15,7 +15,7 @@ from podstream_workloads.media.latest import BoxClosed, LatestBox
 from podstream_workloads.stream.frames import CHANNELS, Frame
 
 if TYPE_CHECKING:  # it loads the image service's messages, which other streams need not
-    from podstream_workloads.stream.processing.chain import Chain
+    from podstream_workloads.imageops.streaming.chain import Chain
 
 logger = logging.getLogger(__name__)
 

@@ -13,21 +13,11 @@ from typing import BinaryIO, Final
 import cv2
 import numpy as np
 
-from podstream_workloads.imageops.operations.apply import apply_chain
-from podstream_workloads.imageops.operations.colour import convert
-from podstream_workloads.imageops.operations.values import Space
+from podstream_workloads.imageops.streaming.applying import process
+from podstream_workloads.imageops.streaming.chain import Chain, plan
 from podstream_workloads.stream.frames import CHANNELS, Frame
-from podstream_workloads.stream.processing.chain import Chain, plan
 
 _NICE: Final = 5
-
-
-def process(frame: Frame, chain: Chain) -> Frame:
-    """The frame after all operations, in BGR."""
-    picture, space = apply_chain(frame, chain.operations, space=Space.BGR)
-    if space is not Space.BGR:
-        picture = convert(picture, source=space, target=Space.BGR)
-    return np.ascontiguousarray(picture, dtype=np.uint8)
 
 
 def serve(source: BinaryIO, sink: BinaryIO, *, width: int, height: int, chain: Chain) -> None:

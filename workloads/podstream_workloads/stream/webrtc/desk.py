@@ -6,6 +6,7 @@ from podstream_core.api import Codec, SourceType, Stream, StreamSourceResults
 from podstream_workloads.agent import UnsupportedOffer, WorkloadContext
 from podstream_workloads.media.offers import check_offer, check_upload
 from podstream_workloads.media.seats import Seats
+from podstream_workloads.sharing import Mark
 from podstream_workloads.stream.frames import Frame
 from podstream_workloads.stream.webrtc.broadcast import Broadcast
 from podstream_workloads.stream.webrtc.publishing import Publishing
@@ -20,7 +21,7 @@ class Desk:
         context: WorkloadContext,
         *,
         viewed_size: tuple[int, int],
-        on_frame: Callable[[Frame], None],
+        on_frame: Callable[[Frame, Mark], None],
         changed: Callable[[], None],
     ) -> None:
         """Prepare for clients.
@@ -76,6 +77,11 @@ class Desk:
     def source(self) -> StreamSourceResults | None:
         """Of the publisher, where the session has one by WHIP."""
         return None if self._publishing is None else self._publishing.results()
+
+    def tell(self, line: str) -> None:
+        """Say a line to the publisher, on the data channels that it has opened."""
+        if self._publishing is not None:
+            self._publishing.tell(line)
 
     def show(self, frame: Frame) -> None:
         """Show a frame to all viewers; never waits."""

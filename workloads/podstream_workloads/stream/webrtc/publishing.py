@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from podstream_core.api import Stream, StreamSourceResults
 from podstream_workloads.media.seats import Seat, Seats
+from podstream_workloads.sharing import Mark
 from podstream_workloads.stream.frames import Frame
 from podstream_workloads.stream.sources.decoding import Scaler
 from podstream_workloads.stream.webrtc.publisher import StreamPublisher
@@ -12,7 +13,9 @@ from podstream_workloads.stream.webrtc.publisher import StreamPublisher
 class Publishing:
     """Makes the receiver of each connection and keeps count."""
 
-    def __init__(self, spec: Stream, *, seats: Seats, on_frame: Callable[[Frame], None]) -> None:
+    def __init__(
+        self, spec: Stream, *, seats: Seats, on_frame: Callable[[Frame, Mark], None]
+    ) -> None:
         self._scaler = Scaler(spec.width, spec.height)
         self._seats = seats
         self._on_frame = on_frame
@@ -37,6 +40,11 @@ class Publishing:
         answer = await self._seats.open(connection_id, make, offer_sdp=offer_sdp)
         self._connections += 1
         return answer
+
+    def tell(self, line: str) -> None:
+        """Say a line to the publisher; nothing where there is none."""
+        if self._publisher is not None:
+            self._publisher.tell(line)
 
     def results(self) -> StreamSourceResults:
         """The figures so far."""

@@ -1,4 +1,4 @@
-"""A whole camera: source, work, connection to the site, and its figures against truth."""
+"""A whole camera: source, work, connection to its site, and its figures against truth."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,8 @@ class CameraSettings:
     """Everything that a camera is told."""
 
     source: SourceSettings
-    processor: ProcessorSettings
+    processor: ProcessorSettings | None
+    """The way to its site; `None`: it has none, and its boxes are only counted."""
     edge: EdgeSettings = field(default_factory=EdgeSettings)
     reidentify: ReidentifySettings = field(default_factory=ReidentifySettings)
     truth: Path | None = None
@@ -45,7 +46,8 @@ class CameraFigures:
     """How a camera has done so far."""
 
     pipeline: PipelineFigures
-    processor: ProcessorFigures
+    processor: ProcessorFigures | None
+    """`None`: it has no site."""
     ended: bool
     """The source has ended, and every frame of it is done."""
     failure: str
@@ -73,7 +75,9 @@ class Camera:
         self.frames = LatestFrame()
         """The slot; who feeds a `Fed` source puts pictures here."""
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._processor = Processor(settings.processor, targets=Targets(settings.reidentify))
+        self._processor: Processor | None = None
+        if settings.processor is not None:
+            self._processor = Processor(settings.processor, targets=Targets(settings.reidentify))
         self._pipeline = Pipeline(
             settings.edge,
             frames=self.frames,
@@ -95,7 +99,8 @@ class Camera:
     async def open(self) -> None:
         """Begin; the site need not be there yet."""
         self._loop = asyncio.get_running_loop()
-        self._task = asyncio.create_task(self._processor.run(), name="edge-processor")
+        if self._processor is not None:
+            self._task = asyncio.create_task(self._processor.run(), name="edge-processor")
         self._pipeline.start()
         if self._capture is not None:
             self._capture.start()
@@ -114,7 +119,7 @@ class Camera:
         """As of now."""
         return CameraFigures(
             pipeline=self._pipeline.figures(),
-            processor=self._processor.figures(),
+            processor=None if self._processor is None else self._processor.figures(),
             ended=self.ended.is_set(),
             failure=self._failure,
             trouble="" if self._capture is None else self._capture.trouble,
@@ -160,7 +165,8 @@ class Camera:
 
     def _take(self, frame: TrackedFrame) -> None:
         self._present = len(frame.boxes)
-        self._processor.send(frame)
+        if self._processor is not None:
+            self._processor.send(frame)
         if self._truth is None or len(self._judged) >= MOST_JUDGED_FRAMES:
             return
         width, height = frame.size

@@ -1,4 +1,7 @@
-"""A camera processor as the pod of a session (`spec.tracking.camera`)."""
+"""A camera processor as the pod of a session (`spec.tracking.camera`).
+
+Or beside others in one: its pictures may be the frames of the session's stream.
+"""
 
 import asyncio
 from collections.abc import Mapping
@@ -6,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from podstream_core import names
 from podstream_core.api import (
     CameraResults,
     CameraSourceType,
@@ -14,10 +18,12 @@ from podstream_core.api import (
     TrackingResults,
 )
 from podstream_workloads.agent import Artefact, SpecRejected, UnsupportedOffer, WorkloadContext
+from podstream_workloads.sharing import FrameReader
 from podstream_workloads.tracking.edge.camera import Camera
 from podstream_workloads.tracking.edge.errors import EdgeError
 from podstream_workloads.tracking.edge.feed import Feed
 from podstream_workloads.tracking.members.camera_settings import camera_settings
+from podstream_workloads.tracking.members.feeding import StreamFeed
 from podstream_workloads.tracking.metrics.mot import MotError
 
 if TYPE_CHECKING:
@@ -36,6 +42,7 @@ class CameraMember:
         self._camera: Camera | None = None
         self._pushed: PushedPictures | None = None
         self._published: PublishedVideo | None = None
+        self._feed: StreamFeed | None = None
         self._ending: asyncio.Task[None] | None = None
         self._quality: TrackingQuality | None = None
 
@@ -64,7 +71,11 @@ class CameraMember:
         except (MotError, OSError) as error:
             raise SpecRejected(f"spec.tracking.camera.truth: {error}") from error
         self._camera = camera
+        if self._spec.source.type is CameraSourceType.STREAM:
+            self._feed = await self._look_on(camera, context)
         await camera.open()
+        if self._feed is not None:
+            self._feed.start()
         match self._spec.source.type:
             case CameraSourceType.WHIP:
                 from podstream_workloads.tracking.members.camera_published import (  # noqa: PLC0415
@@ -95,7 +106,7 @@ class CameraMember:
         """See `Member`."""
         if self._camera is None:
             return TrackingResults(camera=CameraResults())
-        found = self._camera.figures()
+        found, feed = self._camera.figures(), self._feed
         dropped, refused, trouble = found.pipeline.dropped, 0, found.trouble
         if self._pushed is not None:
             dropped += self._pushed.dropped
@@ -103,17 +114,21 @@ class CameraMember:
         if self._published is not None:
             dropped += self._published.dropped
             trouble = self._published.trouble
-        message = found.failure or trouble or found.processor.last_error
+        if feed is not None:
+            dropped += feed.dropped
+        site = found.processor
+        message = found.failure or trouble or ("" if site is None else site.last_error)
         return TrackingResults(
             camera=CameraResults(
-                connected=found.processor.connected,
-                connections=found.processor.connections,
+                connected=site is not None and site.connected,
+                connections=0 if site is None else site.connections,
                 frames=found.pipeline.processed,
                 dropped=dropped,
                 refused=refused,
+                skipped=0 if feed is None else feed.skipped,
                 tracks=found.pipeline.tracks,
                 present=found.present,
-                sent=found.processor.sent,
+                sent=0 if site is None else site.sent,
                 message=message[:_SHOWN_CHARS] or None,
                 quality=self._quality,
             )
@@ -127,7 +142,10 @@ class CameraMember:
     @property
     def has_worked(self) -> bool:
         """See `Member`."""
-        return self._camera is not None and self._camera.figures().processor.sent > 0
+        if self._camera is None:
+            return False
+        found = self._camera.figures()
+        return found.processor.sent > 0 if found.processor else found.pipeline.processed > 0
 
     async def publish(self, connection_id: str, *, offer_sdp: str) -> str:
         """See `TakesVideo`."""
@@ -155,8 +173,18 @@ class CameraMember:
             await self._published.close()
         if self._pushed is not None:
             await self._pushed.close()
+        if self._feed is not None:
+            await asyncio.to_thread(self._feed.close)
         if self._camera is not None:
             await self._camera.close()
+
+    async def _look_on(self, camera: Camera, context: WorkloadContext) -> StreamFeed:
+        path = context.shared_dir / names.SHARED_FRAMES
+        try:
+            reader = await asyncio.to_thread(FrameReader.connect, path)
+        except OSError as error:
+            raise SpecRejected(f"the session's stream shows no frames: {error}") from error
+        return StreamFeed(reader, frames=camera.frames, fps=self._spec.fps)
 
     async def _await_end(self, camera: Camera, context: WorkloadContext) -> None:
         await camera.ended.wait()

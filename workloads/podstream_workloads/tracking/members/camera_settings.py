@@ -23,24 +23,35 @@ def camera_settings(spec: TrackingCamera, *, context: WorkloadContext) -> Camera
         SpecRejected: the pod was not made for this.
     """
     volumes = context.volumes_dir
-    peer = PeerSession.of(spec.site_ref, context=context)
-    token = volumes / names.TRACKING_TOKEN / names.SECRET_TOKEN_KEY
     return CameraSettings(
         source=_source(spec, volumes=volumes),
-        processor=ProcessorSettings(
-            url=f"ws{peer.url.removeprefix('http')}/processor",
-            camera_id=spec.id,
-            bearer_file=peer.token_file,
-            token_file=None if spec.token_secret_ref is None else token,
-        ),
+        processor=_processor(spec, context=context),
         edge=EdgeSettings(detector=detector_settings(spec.detector, volumes=volumes)),
         truth=None if spec.truth is None else volumes / names.TRACKING_TRUTH / spec.truth.path,
     )
 
 
+def _processor(spec: TrackingCamera, *, context: WorkloadContext) -> ProcessorSettings | None:
+    """The way to its site, where it has one.
+
+    Raises:
+        SpecRejected: the pod does not know the way.
+    """
+    if spec.site_ref is None:
+        return None
+    peer = PeerSession.of(spec.site_ref, context=context)
+    token = context.volumes_dir / names.TRACKING_TOKEN / names.SECRET_TOKEN_KEY
+    return ProcessorSettings(
+        url=f"ws{peer.url.removeprefix('http')}/processor",
+        camera_id=spec.id,
+        bearer_file=peer.token_file,
+        token_file=None if spec.token_secret_ref is None else token,
+    )
+
+
 def _source(spec: TrackingCamera, *, volumes: Path) -> SourceSettings:
     source, fps = spec.source, float(spec.fps)
-    if source.is_client:
+    if source.is_client or source.type is CameraSourceType.STREAM:
         return SourceSettings(type=SourceType.FED, fps=fps)
     if source.type is CameraSourceType.FILE and source.file is not None:
         path = volumes / names.TRACKING_SOURCE / source.file.path

@@ -1,4 +1,4 @@
-"""The operations of `spec.stream.postProcess`, read and planned for a stream's size."""
+"""Operations on a stream's frames (`postProcess`, `imageOps.stream`), planned for its size."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
