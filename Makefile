@@ -7,6 +7,8 @@ SHELL := /bin/bash
 CLUSTER ?= auto
 NODES ?=
 SAMPLE ?= crds/samples/circle.yaml
+# Of SAMPLE=intruder.
+CAMERAS ?= 2
 PYTEST ?=
 BENCH ?= $(wildcard tests/bench/bench_*.py)
 
@@ -22,13 +24,13 @@ DEV := PYTHONPATH=tests/tools $(PYTHON) -m podstream_dev
 help: ## Print this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 	@echo
-	@echo 'Variables: CLUSTER=auto|embedded|kind|current  NODES=1|2  SAMPLE=file  PYTEST="-k name"  BENCH=file'
+	@echo 'Variables: CLUSTER=auto|embedded|kind|current  NODES=1|2  SAMPLE=file|intruder  CAMERAS=2  PYTEST="-k name"  BENCH=file'
 
 ##@ Main job
 
 .PHONY: demo
-demo: ## Cluster, images, chart, a sample session and its result printed from status
-	@$(DEV) demo --sample $(SAMPLE)
+demo: ## Cluster, images, chart, a sample session and its result; SAMPLE=intruder: cameras to alarm
+	@$(DEV) demo --sample $(SAMPLE) --cameras $(CAMERAS)
 
 .PHONY: run
 run: $(VENV)/ready ## A session without Kubernetes: make run SPEC=crds/samples/circle.yaml [RUN=--help]
@@ -58,7 +60,7 @@ setup: $(VENV)/ready ## Python environment in .venv, from the lock file
 check: $(VENV)/ready ## Format, lint, types, import layers
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
-	@$(VENV)/bin/mypy
+	@$(VENV)/bin/mypy operator workloads tests images
 	@$(VENV)/bin/lint-imports
 test: ## Everything a change must pass: checks, unit, contract, chart, cluster and end-to-end tests
 	@tests/run-suites check test-unit test-contracts test-chart test-e2e

@@ -2,8 +2,8 @@
 
     make bench BENCH=tests/bench/bench_image_size.py
 
-Bytes as the node counts them: all layers unpacked into one archive. Where the official Python image
-cannot be pulled, a Debian of about 70 MB more stands under them.
+Bytes as the node counts them: all layers, unpacked. Under the session images is what is left
+of the official Python image, or of the Debian that stands in for it where it cannot be pulled.
 """
 
 import argparse

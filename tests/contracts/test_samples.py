@@ -49,6 +49,8 @@ def test_there_is_a_sample_per_use() -> None:
         "stream-synthetic",
         "intruder",
         "intruder-cloud",
+        "intruder-cloud-placed",
+        "intruder-placed",
         "tracking",
         "tracking-camera",
         "tracking-site",

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from podstream_dev import chart, clients, demo, images
-from podstream_dev.platforms import KINDS, choose
+from podstream_dev.platforms import KINDS, Platform, choose
 from podstream_dev.shell import ROOT, DevError
 
 
@@ -46,9 +46,16 @@ def _run(arguments: argparse.Namespace) -> None:
         case "install":
             chart.install(platform, env=platform.env())
         case "demo":
-            demo.run(platform, sample=Path(arguments.sample).resolve())
+            _demo(platform, arguments)
         case _:
             raise DevError(f"unknown command {arguments.command}")
+
+
+def _demo(platform: Platform, arguments: argparse.Namespace) -> None:
+    if arguments.sample == "intruder":
+        demo.run_intruder(platform, cameras=arguments.cameras)
+    else:
+        demo.run(platform, sample=Path(arguments.sample).resolve())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,7 +77,12 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("clients", help="install the clients that end-to-end tests use")
     commands.add_parser("install", help="install or upgrade the chart")
     show = commands.add_parser("demo", help="from nothing to a measured result")
-    show.add_argument("--sample", default=str(ROOT / "crds/samples/circle.yaml"))
+    show.add_argument(
+        "--sample",
+        default=str(ROOT / "crds/samples/circle.yaml"),
+        help="a file with a session, or `intruder`: a site with cameras, alarm, edge and cloud",
+    )
+    show.add_argument("--cameras", type=int, default=2, help="of the sample `intruder` (2)")
     return parser
 
 

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from podstream_dev import chart, images
+from podstream_dev.intruder.cluster import Cluster
+from podstream_dev.intruder.objects import EDGE
+from podstream_dev.intruder.play import play
 from podstream_dev.platforms import Platform
 from podstream_dev.shell import ROOT, DevError, capture, say, step
 
@@ -19,14 +22,33 @@ def run(platform: Platform, *, sample: Path) -> None:
     Raises:
         DevError: a step failed, or the session did not complete.
     """
+    env = _prepare(platform)
+    name = _apply(sample, env=env)
+    _watch(name, env=env)
+    _report(name, env=env)
+
+
+def run_intruder(platform: Platform, *, cameras: int) -> None:
+    """Cluster, images, chart, and a site with intruder detection; its result on standard output.
+
+    Raises:
+        DevError: a step failed, or the result is not what the cameras were shown.
+    """
+    env = _prepare(platform)
+    outcome = play(Cluster(env), cameras=cameras)
+    print(outcome)
+    if outcome.faults:
+        raise DevError("; ".join(outcome.faults) + "\n" + _explain(EDGE, env=env))
+
+
+def _prepare(platform: Platform) -> Mapping[str, str]:
+    """A cluster with this checkout's images and chart; the variables that lead to it."""
     with step(f"cluster ({platform.name})"):
         platform.up()
     env = platform.env()
     platform.load(images.build())
     chart.install(platform, env=env)
-    name = _apply(sample, env=env)
-    _watch(name, env=env)
-    _report(name, env=env)
+    return env
 
 
 def _apply(sample: Path, *, env: Mapping[str, str]) -> str:

@@ -11,7 +11,14 @@ from typing import Final
 
 from podstream_dev.shell import ROOT, DevError, cache_dir, capture, say, show, step, succeeds
 
-_SOURCES = ("operator", "workloads", "pyproject.toml", "requirements.lock", ".dockerignore")
+_SOURCES = (
+    "operator",
+    "workloads",
+    "images",
+    "pyproject.toml",
+    "requirements.lock",
+    ".dockerignore",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,9 @@ def step(what: str) -> Iterator[None]:
     say(f"{what}: done in {time.monotonic() - begun:.1f} s")
 
 
-def capture(command: Sequence[str], *, env: Mapping[str, str] | None = None) -> str:
+def capture(
+    command: Sequence[str], *, env: Mapping[str, str] | None = None, stdin: str | None = None
+) -> str:
     """Run and return standard output.
 
     Raises:
@@ -48,7 +50,13 @@ def capture(command: Sequence[str], *, env: Mapping[str, str] | None = None) -> 
     """
     try:
         done = subprocess.run(
-            command, env=_merged(env), cwd=ROOT, text=True, capture_output=True, check=False
+            command,
+            env=_merged(env),
+            cwd=ROOT,
+            text=True,
+            capture_output=True,
+            check=False,
+            input=stdin,
         )
     except FileNotFoundError as error:
         raise DevError(f"{command[0]} is not installed or not on PATH") from error

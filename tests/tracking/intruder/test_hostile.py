@@ -1,67 +1,17 @@
-"""Malformed messages, bombs, floods and clients that do not read: bounded, others undisturbed."""
+"""Malformed and oversize messages, and bombs: refused, logged, others undisturbed."""
 
-import asyncio
-import io
-import logging
-import struct
-import threading
-import time
-import zlib
 from typing import Any
 
 import aiohttp
-import cv2
 import numpy as np
 import pytest
 
-from podstream_workloads.tracking.intruder import IntruderEdgeSettings, Outcome, Verdict
+from podstream_workloads.tracking.intruder import IntruderEdgeSettings
 from podstream_workloads.tracking.intruder.pictures import PictureLimits
-from tracking.intruder.rendered_faces import person, portrait
-from tracking.intruder.site_of import (
-    Answering,
-    Device,
-    NotTheWall,
-    cloud_of,
-    device,
-    edge_of,
-    eventually,
-    jpeg,
-    room,
-)
+from tracking.intruder.bombs import jpeg_bomb, many_scans, png_bomb
+from tracking.intruder.site_of import Device, NotTheWall, device, edge_of, eventually, jpeg, room
 
 NOWHERE = "http://127.0.0.1:9"
-
-
-def png_bomb(width: int, height: int) -> bytes:
-    """A PNG file of a few hundred bytes that claims as many pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
-    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    rows = zlib.compress(bytes(100_000), 9)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-
-
-def jpeg_bomb() -> bytes:
-    """A JPEG file whose frame header claims 65500 x 65500 pixels."""
-    data = bytearray(jpeg(room()))
-    at = data.index(b"\xff\xc0")
-    data[at + 5 : at + 9] = struct.pack(">HH", 65500, 65500)
-    return bytes(data)
-
-
-def many_scans() -> bytes:
-    """A progressive JPEG with one of its scans repeated 100 times."""
-    done, encoded = cv2.imencode(
-        ".jpg", room(portrait(person(1))), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]
-    )
-    assert done
-    data = bytes(encoded)
-    scan = data.rindex(b"\xff\xda")
-    return data[:scan] + data[scan:-2] * 100 + data[-2:]
 
 
 @pytest.mark.parametrize(
@@ -214,151 +164,6 @@ async def test_clients_that_can_only_poll_send_whole_frames() -> None:
         await poller.client.disconnect()
 
 
-async def test_a_flood_loses_its_own_oldest_frames_and_nobody_elses() -> None:
-    """The detector is held until all is sent: 32 of the flood stay, every frame of the others."""
-    free = threading.Event()
-    detector = NotTheWall(before=lambda: free.wait(60))
-    settings = IntruderEdgeSettings(camera_burst=1000)
-    async with (
-        edge_of(NOWHERE, detector=detector, settings=settings) as (edge, url),
-        device(url) as flood,
-        device(url) as calm,
-    ):
-        empty = jpeg(room())
-        await calm.send("calm0.jpg", empty)
-        await eventually(lambda: detector.looks == 1)
-        for number in range(200):
-            await flood.send(f"flood{number}.jpg", empty)
-        await calm.send("calm1.jpg", empty)
-        await calm.send("calm2.jpg", empty)
-        await eventually(lambda: edge.results().frames == 203)
-        assert edge.results().dropped == 200 - 32
-        free.set()
-        await calm.until("frame_processed", 3)
-        await flood.until("frame_processed", 32)
-
-        assert calm.names("frame_processed") == ["calm0.jpg", "calm1.jpg", "calm2.jpg"]
-        assert flood.names("frame_processed") == [f"flood{n}.jpg" for n in range(168, 200)]
-        assert flood.names("frame_refused") == [f"flood{n}.jpg" for n in range(168)]
-        figures = edge.results()
-        assert (figures.frames, figures.processed, figures.dropped) == (203, 35, 168)
-
-
-@pytest.mark.parametrize("data", [b"x", "text"], ids=["frames", "malformed"])
-async def test_a_socket_over_its_rate_is_slowed_down(data: bytes | str) -> None:
-    settings = IntruderEdgeSettings(camera_frames_per_s=20, camera_burst=5)
-    async with edge_of(NOWHERE, settings=settings) as (edge, url), device(url) as flood:
-        begun = time.monotonic()
-        for number in range(25):
-            await flood.send(f"f{number}.jpg", data)
-        await eventually(lambda: edge.results().frames + edge.results().refused == 25)
-        assert time.monotonic() - begun > 0.5  # 20 over the burst, of which each costs a pause
-        reason = "rate" if isinstance(data, bytes) else "malformed"
-        assert edge.results().refused_by_reason[reason] > 0
-
-
-async def test_a_socket_that_does_not_hang_up_is_cut() -> None:
-    """The server has ended it; the peer neither reads nor closes."""
-    async with edge_of(NOWHERE) as (edge, url):
-        host, port = url.removeprefix("http://").split(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
-        writer.write(
-            b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: edge\r\n"
-            b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        )
-        writer.write(b"\x81\x82\0\0\0\0" + b"40")  # a masked text frame: CONNECT
-        await eventually(lambda: edge.results().connections == 1)
-        writer.write(b"\x81\x82\0\0\0\0" + b"41")  # DISCONNECT, and then nothing
-        await eventually(lambda: edge.results().connections == 0)
-        async with asyncio.timeout(60):
-            while await reader.read(65536):
-                pass
-        writer.close()
-
-
-async def test_waiting_bytes_are_bounded_over_all_cameras() -> None:
-    free = threading.Event()
-    detector = NotTheWall(before=lambda: free.wait(60))
-    settings = IntruderEdgeSettings(max_waiting_bytes=300_000)
-    async with (
-        edge_of(NOWHERE, detector=detector, settings=settings) as (edge, url),
-        device(url) as first,
-        device(url) as second,
-    ):
-        await first.send("held.jpg", jpeg(room()))
-        await eventually(lambda: detector.looks == 1)
-        for number in range(10):
-            await first.send(f"a{number}.jpg", bytes(90_000))
-        await second.send("b.jpg", jpeg(room()))
-        await eventually(lambda: edge.results().frames == 12)
-        assert edge.results().waiting <= 4
-        free.set()
-        await second.until("frame_processed")
-        assert second.count("frame_refused") == 0
-
-
-async def test_a_new_camera_connects_at_once_while_the_detector_is_busy() -> None:
-    """200 ms is the aim; the bound here is the detector's time, which a blocked loop would take."""
-    free = threading.Event()
-    detector = NotTheWall(before=lambda: free.wait(60))
-    async with edge_of(NOWHERE, detector=detector) as (edge, url), device(url) as busy:
-        await busy.send("held.jpg", jpeg(room()))
-        await eventually(lambda: detector.looks == 1)
-        begun = time.monotonic()
-        async with device(url) as camera:
-            print(f"connected in {(time.monotonic() - begun) * 1e3:.0f} ms")
-            await camera.send("f.jpg", jpeg(room()))
-            await eventually(lambda: edge.results().frames == 2)
-            assert edge.results().processed == 0  # all of this while the detector is held
-            free.set()
-            await camera.until("frame_processed")
-
-
-async def test_no_more_sockets_than_allowed() -> None:
-    settings = IntruderEdgeSettings(max_connections=2)
-    async with (
-        edge_of(NOWHERE, settings=settings) as (edge, url),
-        device(url) as one,
-        device(url),
-    ):
-        with pytest.raises(Exception, match="failed to connect"):
-            async with device(url):
-                pass
-        assert edge.results().connections == 2
-        await one.client.disconnect()
-        await eventually(lambda: edge.results().connections == 1)
-        async with device(url):
-            assert edge.results().connections == 2
-
-
-async def test_half_open_connections_are_bounded() -> None:
-    settings = IntruderEdgeSettings(max_connections=2)
-    async with edge_of(NOWHERE, settings=settings) as (_, url), aiohttp.ClientSession() as session:
-        statuses = []
-        for _ in range(8):
-            async with session.get(f"{url}/socket.io/?EIO=4&transport=polling") as answer:
-                statuses.append(answer.status)
-        assert statuses == [200] * 4 + [503] * 4
-
-
-async def test_a_camera_that_goes_away_leaves_its_frames_to_be_looked_at() -> None:
-    free = threading.Event()
-    detector = NotTheWall(before=lambda: free.wait(60))
-    async with (
-        cloud_of(Answering(Verdict(Outcome.UNKNOWN))) as (_, cloud_url),
-        edge_of(cloud_url, detector=detector) as (edge, url),
-        device(url) as alarm,
-    ):
-        async with device(url) as camera:
-            await camera.send("empty.jpg", jpeg(room()))
-            await camera.send("stranger.jpg", jpeg(room(portrait(person(20)))))
-            await eventually(lambda: edge.results().frames == 2)
-        await eventually(lambda: edge.results().connections == 1)
-        free.set()
-        await alarm.until("alarm_event")
-
-
 async def test_a_detector_that_fails_does_not_end_the_work(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -384,61 +189,3 @@ async def test_log_lines_hold_no_foreign_control_characters(
     lines = [message for message in caplog.messages if "forged" in message]
     assert lines
     assert all(line.isprintable() and len(line) < 300 for line in lines)
-
-
-async def test_every_error_of_the_cloud_is_json(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.ERROR)
-    async with (
-        cloud_of(Answering(Verdict(Outcome.KNOWN))) as (cloud, url),
-        aiohttp.ClientSession(url) as session,
-    ):
-
-        async def asked(method: str, path: str, **given: Any) -> tuple[int, str]:
-            async with session.request(method, path, **given) as answer:
-                assert answer.content_type == "application/json"
-                return answer.status, (await answer.json())["error"]
-
-        def form(data: bytes) -> aiohttp.FormData:
-            made = aiohttp.FormData()
-            made.add_field("img", io.BytesIO(data), filename="frame.jpg")
-            return made
-
-        assert await asked("GET", "/nothing") == (404, "not found")
-        assert await asked("GET", "/detect_intruder") == (405, "method not allowed")
-        assert await asked("POST", "/detect_intruder", data=b"{}") == (400, "no image provided")
-        broken = {"Content-Type": "multipart/form-data"}
-        assert (await asked("POST", "/detect_intruder", data=b"x", headers=broken))[0] == 400
-        broken["Content-Type"] += "; boundary=abc"
-        assert (await asked("POST", "/detect_intruder", data=b"x", headers=broken))[0] == 400
-        text = await asked("POST", "/detect_intruder", data=form(b"no picture"))
-        assert text == (400, "the image is neither JPEG nor PNG")
-        status, words = await asked("POST", "/detect_intruder", data=form(jpeg_bomb()))
-        assert (status, "pixels" in words) == (400, True)
-        assert (await asked("POST", "/detect_intruder", data=form(bytes(6_000_000))))[0] == 413
-        many = aiohttp.FormData()
-        for number in range(40):
-            many.add_field(f"field{number}", "x", content_type="text/plain")
-        assert await asked("POST", "/detect_intruder", data=many) == (400, "more than 16 fields")
-        assert cloud.results().refused == 9
-
-
-async def test_a_cloud_with_all_hands_full_says_so() -> None:
-    recogniser = Answering(Verdict(Outcome.KNOWN), delay_s=600)
-    async with (
-        cloud_of(recogniser) as (cloud, url),
-        aiohttp.ClientSession(url) as session,
-    ):
-
-        async def ask() -> int:
-            form = aiohttp.FormData()
-            form.add_field("img", jpeg(room()), filename="frame.jpg")
-            async with session.post("/detect_intruder", data=form) as answer:
-                return answer.status
-
-        asks = [asyncio.create_task(ask()) for _ in range(8)]
-        await eventually(lambda: len(recogniser.asked) == 8)
-        assert await ask() == 503
-        for task in asks:
-            task.cancel()
-        await asyncio.gather(*asks, return_exceptions=True)
-        assert cloud.results().refused == 1
