@@ -14,9 +14,15 @@ _READ_BYTES = 64 * 1024
 class CuttingProxy:
     """Relays connections to one address."""
 
-    def __init__(self, target: tuple[str, int]) -> None:
+    def __init__(self, target: tuple[str, int], *, server: socket.socket | None = None) -> None:
+        """Relay.
+
+        Args:
+            target: host and port.
+            server: a socket that listens; otherwise one on a free port of 127.0.0.1.
+        """
         self._target = target
-        self._server = socket.create_server(("127.0.0.1", 0))
+        self._server = server or socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
         self.from_clients = 0
         """Bytes that clients have sent over all connections."""
@@ -66,9 +72,11 @@ class CuttingProxy:
 
 
 @contextmanager
-def cutting_proxy(target: tuple[str, int]) -> Iterator[CuttingProxy]:
+def cutting_proxy(
+    target: tuple[str, int], *, server: socket.socket | None = None
+) -> Iterator[CuttingProxy]:
     """A relay for the block."""
-    made = CuttingProxy(target)
+    made = CuttingProxy(target, server=server)
     try:
         yield made
     finally:

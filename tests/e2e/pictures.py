@@ -1,8 +1,9 @@
 """Sessions with image operations in tests, and clients of them."""
 
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import grpc
 
 from e2e import kube
+from e2e.cutting_proxy import cutting_proxy
 from e2e.pools import Pool
 from e2e.sessions import Session
 from imageops.server import Images
@@ -49,17 +51,33 @@ def connected(made: Session, *, token: str | None = None) -> Iterator[Images]:
 
 
 def command(
-    made: Session, *arguments: str, token: str, where: tuple[str, str] | None = None
+    made: Session,
+    *arguments: str,
+    token: str,
+    where: tuple[str, str] | None = None,
+    wrapper: Sequence[str] = (),
+    pass_fds: Sequence[int] = (),
 ) -> "subprocess.Popen[str]":
-    """`podstream-image` as a process of this machine; `where`: another host and port."""
+    """`podstream-image` as a process of this machine.
+
+    Args:
+        made: the session.
+        arguments: beside host, port and session.
+        token: of the session.
+        where: another host and port than the session's; two empty ones: none are given.
+        wrapper: a program that runs the command.
+        pass_fds: what the wrapper inherits.
+    """
     host, port = where or address(made)
-    target = ["--host", host, "--port", port, "--session", f"{kube.NAMESPACE}/{made.name}"]
+    target = ["--host", host, "--port", port] if port else []
+    target += ["--session", f"{kube.NAMESPACE}/{made.name}"]
     return subprocess.Popen(
-        [CLIENT, *target, *arguments],
+        [*wrapper, CLIENT, *target, *arguments],
         env={"PODSTREAM_IMAGE_TOKEN": token, "PATH": "/usr/bin:/bin"},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        pass_fds=pass_fds,
     )
 
 
@@ -67,6 +85,43 @@ def run(made: Session, *arguments: str, token: str) -> tuple[int, str]:
     """Exit code and standard error of `podstream-image`."""
     with command(made, *arguments, token=token) as process:
         _, err = process.communicate(timeout=120)
+    return process.returncode, err
+
+
+_LISTEN_AND_RUN = """if True:
+    import fcntl, os, socket, struct, sys
+    up = struct.pack("16sh14x", b"lo", 0x41)  # IFF_UP | IFF_RUNNING
+    fcntl.ioctl(socket.socket(), 0x8914, up)  # SIOCSIFFLAGS
+    server = socket.create_server(("127.0.0.1", 50051))
+    with socket.socket(fileno=int(sys.argv[1])) as test:
+        socket.send_fds(test, [b"listening"], [server.fileno()])
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def run_on_the_default_port(made: Session, *arguments: str) -> tuple[int, str]:
+    """The command without host and port: its port 50051 is nobody else's and leads to the router.
+
+    The port may be taken on this machine, so the command gets a network of its own, where the only
+    address is 127.0.0.1; the listening socket comes out of it.
+    """
+    host, port = address(made)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        inside = [sys.executable, "-c", _LISTEN_AND_RUN, str(theirs.fileno())]
+        running = command(
+            made,
+            *arguments,
+            token=made.token(),
+            where=("", ""),
+            wrapper=["unshare", "--net", *inside],
+            pass_fds=[theirs.fileno()],
+        )
+        theirs.close()
+        with running as process:
+            _, fds, _, _ = socket.recv_fds(ours, 100, 1)
+            with cutting_proxy((host, int(port)), server=socket.socket(fileno=fds[0])):
+                _, err = process.communicate(timeout=120)
     return process.returncode, err
 
 

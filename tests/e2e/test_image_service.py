@@ -5,13 +5,13 @@ are called, with messages that are made from the public definition and not by po
 """
 
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import grpc
 import numpy as np
 import pytest
@@ -20,6 +20,7 @@ from e2e import kube, pictures
 from e2e.sessions import Session, session
 from imageops import reflected, slow
 from imageops.server import noise
+from imageops.test_cli import expected, make_file, read
 from imageops.test_compat import GOOD, WRONG, Client, Image, RotateRequest, image_of, picture_of
 
 DELAY_BOUND_S = 1.0
@@ -71,6 +72,7 @@ def rejection(call: Any, request: Any) -> grpc.RpcError:
 def test_wire_compatible(client: Client) -> None:
     assert list(turned(client, GRAY, 0).data) == list(range(12))
     assert len(client.mean(COLOUR).data) == 36
+    print("RotateImage: 12 gray values as they were; MeanFilter: 36 values of RGB")
 
 
 @pytest.mark.parametrize("service", ["NLImageService", "ImageService"])
@@ -103,6 +105,7 @@ def test_rotation_is_counter_clockwise_gray_and_rgb(client: Client) -> None:
     for _ in range(4):
         image = turned(client, image, 1)
     assert picture_of(image).tobytes() == noise(31, 17).tobytes()
+    print(f"gray and RGB: {', '.join(str(values) for values in vectors.values())}; 4 x 90: same")
 
 
 def test_mean_filter_at_borders_with_floor(client: Client) -> None:
@@ -114,10 +117,12 @@ def test_mean_filter_at_borders_with_floor(client: Client) -> None:
         [(24, 25, 26), (25, 26, 27), (27, 28, 29)],
     ]
     assert picture_of(client.mean(COLOUR)).tolist() == [[list(p) for p in r] for r in expected]
-    for width, height in ((1, 1), (1, 7), (7, 1), (2, 2)):
+    sizes = ((1, 1), (1, 7), (7, 1), (2, 2))
+    for width, height in sizes:
         picture = noise(width, height)
         answer = picture_of(client.mean(image_of(picture)))
         assert slow.rows_of(answer) == slow.mean_existing(slow.rows_of(picture))
+    print(f"both vectors; {', '.join(f'{w}x{h}' for w, h in sizes)} as counted by hand")
 
 
 def test_rotate_and_mean_commute(client: Client) -> None:
@@ -127,6 +132,7 @@ def test_rotate_and_mean_commute(client: Client) -> None:
             one = client.mean(turned(client, image, rotation))
             other = turned(client, client.mean(image), rotation)
             assert one == other
+    print("5 random pictures, 4 rotations: equal bytes in either order")
 
 
 def test_bad_contents_are_invalid_and_the_server_goes_on(client: Client) -> None:
@@ -138,6 +144,7 @@ def test_bad_contents_are_invalid_and_the_server_goes_on(client: Client) -> None
         error: Any = rejection(call, request)
         assert error.code() is grpc.StatusCode.INVALID_ARGUMENT, error.details()
         assert len(client.mean(GOOD).data) == 12
+    print(f"{len(wrong)} wrong messages: INVALID_ARGUMENT; a good one after each: answered")
 
 
 def test_bad_contents_leave_the_memory_flat(channel: grpc.Channel, served: Session) -> None:
@@ -160,6 +167,9 @@ def test_large_images_pass_and_above_the_limit_is_clear(client: Client) -> None:
     error: Any = rejection(client.mean, Image(data=too_long, width=len(too_long), height=1))
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert "larger than max" in error.details()
+    print(
+        f"3840x2160 RGB, {picture.nbytes} bytes: turned; {len(too_long)} bytes: {error.details()}"
+    )
 
 
 def test_a_4k_mean_does_not_delay_a_10x10_rotate(channel: grpc.Channel) -> None:
@@ -189,41 +199,52 @@ def test_a_4k_mean_does_not_delay_a_10x10_rotate(channel: grpc.Channel) -> None:
     assert median < DELAY_BOUND_S
 
 
-def test_client_command_line(served: Session, tmp_path: Path) -> None:
-    """Over a session of its own: the module's connection has taken the first one."""
-    picture = noise(12, 9)
-    sources = {
-        "rgb.png": picture[:, :, ::-1],
-        "gray.png": picture[:, :, 0],
-        "alpha.png": np.dstack([picture[:, :, ::-1], picture[:, :, 0]]),
-        "deep.png": picture[:, :, ::-1].astype(np.uint16) * 256,
-        "photo.jpg": picture[:, :, ::-1],
-    }
-    for name, values in sources.items():
-        cv2.imwrite(str(tmp_path / name), values)
+@pytest.fixture(scope="module")
+def commanded() -> Iterator[Session]:
+    """A session for the command: the module's connection has taken the first one."""
     spec = {"imageOps": {}, "pod": pictures.SMALL, "reconnectSeconds": 60}
     with session(spec, prefix="cli") as made:
         made.wait_phase("Ready")
-        flags = ["--rotate", "ninety_deg", "--mean", "--output", f"{tmp_path}/out/"]
-        for name in sources:
-            code, text = run_when_free(made, "--input", str(tmp_path / name), *flags)
-            assert code == 0, text
-            stem, _, ending = name.partition(".")
-            result = cv2.imread(str(tmp_path / "out" / f"{stem}_Meaned_rot90.{ending}"), -1)
-            assert result is not None
-            assert result.shape == ((12, 9) if stem == "gray" else (12, 9, 3))
-        code, text = pictures.run(
-            made,
-            "--input",
-            "a.png",
-            "--output",
-            "b.png",
-            "--rotate",
-            "SIDEWAYS",
-            token=made.token(),
-        )
-        assert code == 2
-        assert "NINETY_DEG" in text
+        yield made
+
+
+def test_client_command_line(commanded: Session, tmp_path: Path) -> None:
+    seen = []
+    turn = ["--rotate", "ninety_deg", "--mean"]
+    for kind in ("gray", "alpha", "deep", "deep-gray", "palette", "jpeg"):
+        source, truth = make_file(tmp_path, kind)
+        target = tmp_path / f"{kind}-turned.png"
+        flags = [*turn, "--input", str(source), "--output", str(target)]
+        code, text = run_when_free(commanded, *flags)
+        assert code == 0, text
+        assert np.array_equal(read(target), expected(truth, 1, is_filtered=True)), kind
+        seen.append(f"{kind} {read(target).shape}")
+    photo, folder = str(tmp_path / "jpeg.jpg"), tmp_path / "out"
+    code, text = run_when_free(commanded, *turn, "--input", photo, "--output", f"{folder}/")
+    assert code == 0, text
+    (named,) = folder.iterdir()
+    assert named.name == "jpeg_Meaned_rot90.jpg"
+    wrong = ["--input", photo, "--output", "b.png", "--rotate", "SIDEWAYS"]
+    code, text = pictures.run(commanded, *wrong, token=commanded.token())
+    assert code == 2
+    assert "NINETY_DEG" in text
+    print(f"as RGB or gray: {', '.join(seen)}; in a folder: {named.name}; SIDEWAYS: exit {code}")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a network of its own takes root")
+def test_client_command_line_defaults(commanded: Session, tmp_path: Path) -> None:
+    """No host, port and rotation: localhost, 50051 and NONE, where only the router's way leads."""
+    source, truth = make_file(tmp_path, "gray")
+    target = tmp_path / "same.png"
+
+    def attempt() -> int | None:
+        arguments = ["--input", str(source), "--output", str(target)]
+        code, text = pictures.run_on_the_default_port(commanded, *arguments)
+        assert code in (0, 6), text
+        return None if code else 1
+
+    kube.until(attempt, what="a place for the command")
+    assert np.array_equal(read(target), truth)
 
 
 def run_when_free(made: Session, *arguments: str) -> tuple[int, str]:
