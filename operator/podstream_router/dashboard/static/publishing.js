@@ -5,7 +5,7 @@ import {openCamera} from "./camera.js";
 import {h, panel} from "./dom.js";
 import {Overlay} from "./overlay.js";
 import {hasEnded} from "./phase.js";
-import {mayStart, publishRole} from "./roles.js";
+import {isAnswered, mayStart, publishRole} from "./roles.js";
 import {Connection} from "./webrtc.js";
 
 export function publishPanel(current, me) {
@@ -22,8 +22,16 @@ export function publishPanel(current, me) {
   function take(text) {
     const place = readPlace(text);
     if (!connection.playing) return;
-    overlay.show({seen: place});
+    overlay.show({seen: place && onPreview(place)});
     overlay.say(place ? `The server sees the ball at ${place.x.toFixed(1)}, ${place.y.toFixed(1)}.` : "The server sees no ball.");
+  }
+
+  // A stream's frames have the spec's size, whatever the camera's is.
+  function onPreview({x, y, radius}) {
+    const {circle, stream} = current.session.spec;
+    if (circle.source !== "Stream") return {x, y, radius};
+    const wide = video.videoWidth / (stream.width ?? 640), high = video.videoHeight / (stream.height ?? 480);
+    return {x: (x + 0.5) * wide - 0.5, y: (y + 0.5) * high - 0.5, radius: radius && radius * wide};
   }
 
   async function start() {
@@ -31,7 +39,7 @@ export function publishPanel(current, me) {
     const camera = await openCamera(publishRole(current.session));
     try {
       const bearer = await clientToken(current.session, me);
-      const onMessage = current.session.spec.circle ? take : undefined;
+      const onMessage = isAnswered(current.session) ? take : undefined;
       await connection.publish(`/s/${namespace}/${name}/whip`, bearer, camera, {onMessage});
     } finally {
       if (connection.camera !== camera) for (const track of camera.getTracks()) track.stop();
@@ -53,7 +61,7 @@ export function publishPanel(current, me) {
       return;
     }
     overlay.element.hidden = !playing;
-    overlay.marked(Boolean(session.spec.circle));
+    overlay.marked(isAnswered(session));
     button.textContent = playing ? "Stop publishing" : "Publish webcam";
     button.disabled = !playing && !mayStart(session, role);
     hint.textContent = hasEnded(session) ? "The session has ended." : playing

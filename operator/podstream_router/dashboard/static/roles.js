@@ -14,10 +14,15 @@ function onePlace({spec, status}) {
   return {free, hint: builtIn ? BUILT_IN : free ? ONE : TAKEN};
 }
 
+// Whether the server draws a ball for a client to find; otherwise it looks at what comes in.
+export const isPlayed = ({spec}) => spec.circle !== undefined && (spec.circle.source ?? "Generated") === "Generated";
+// Whether who publishes is told where the server sees the ball.
+export const isAnswered = ({spec}) => ["Upload", "Stream"].includes(spec.circle?.source);
+
 // `kind`: "player" plays the ball and answers, "viewer" looks on at a stream.
 export function watchRole(session) {
-  const {circle, stream} = session.spec;
-  if (circle && circle.source !== "Upload") return {kind: "player", ...onePlace(session)};
+  const {stream} = session.spec;
+  if (isPlayed(session)) return {kind: "player", ...onePlace(session)};
   if (!stream) return null;
   const most = stream.maxViewers ?? 0;
   return {

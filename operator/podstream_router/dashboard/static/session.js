@@ -8,6 +8,7 @@ import {figuresOf} from "./figures.js";
 import {hasEnded, phaseOf} from "./phase.js";
 import {Plot} from "./plot.js";
 import {publishPanel} from "./publishing.js";
+import {isPlayed} from "./roles.js";
 import {sitePanel} from "./site.js";
 import {watchPanel} from "./watching.js";
 
@@ -81,7 +82,7 @@ export function sessionPage(main, {session, me}) {
     replace(state, h("span", {class: `phase ${now}`}, now),
       status.reason ? ` ${status.reason}` : "", status.message ? `: ${status.message}` : "",
       status.pod ? ` · pod ${status.pod.name} on ${status.pod.node ?? "?"} (${status.pod.origin ?? "?"})` : "");
-    error.hidden = !next.spec.circle || next.spec.circle.source === "Upload";
+    error.hidden = !isPlayed(next);
     replace(story, ...storyTable(next));
     if (hasEnded(next)) figures(status.results);
     for (const part of [video, webcam, site, alarms, control, files]) part.update();
