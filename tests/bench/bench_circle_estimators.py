@@ -1,6 +1,6 @@
 """Estimators on the same decoded frames: CPU and error against OpenCV's circle transform.
 
-    python tests/bench/bench_circle_estimators.py [--frames 200] [--scenes] [--json]
+    python tests/bench/bench_circle_estimators.py [--frames 200] [--scenes] [--only NAME] [--json]
 
 The baseline is stock `cv2.HoughCircles` as the original calls it (colour conversion, dp 5.845,
 minDist 5); beside it stand the transform with dp 1 and a known radius, and the centre of gravity.
@@ -11,6 +11,7 @@ estimate or an error above 10 px. Only ratios within one run mean anything.
 import argparse
 import math
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -56,6 +57,7 @@ SCENES = {
         for noise, radius in ((2, 40), (10, 40), (20, 40), (10, 8))
     },
 }
+EMPTY = "without a ball"
 CUT = "cut by the border"
 """The centre goes along the upper border, 0.4 radii below it."""
 SCENES[CUT] = Scene()
@@ -237,6 +239,32 @@ def _empty(kind: int, rng: np.random.Generator) -> VideoFrame:
     return polygon(Scene(color=(81, 90, 240)), corners, x, y, turn=turn)
 
 
+def speed(arguments: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
+    """CPU of every estimator, size by size."""
+    for name, scene in SPEED.items():
+        if not arguments.only or name in arguments.only:
+            rows = measure(scene, "VP8", arguments.frames, with_numpy=True)
+            yield f"speed, {name}, VP8", rows
+
+
+def scenes(frames: int, only: list[str] | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Error and misses of every estimator, scene by scene and codec by codec."""
+    for name, scene in SCENES.items():
+        if only and name not in only:
+            continue
+        for codec in ("raw", "VP8", "H264"):
+            rows = {
+                title: {key: row[key] for key in ("rmse_px", "missed", "frames")}
+                for title, row in measure(scene, codec, frames, name=name).items()
+            }
+            least = bound(scene) if codec == "raw" else None
+            if least is not None:
+                rows["the bound"] = {"rmse_px": round(least, 4)}
+            yield f"{name}, {codec}", rows
+    if not only or EMPTY in only:
+        yield EMPTY, false_alarms()
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -244,28 +272,18 @@ def main() -> None:
     parser.add_argument(
         "--scenes", action="store_true", help="accuracy over scenes instead of speed"
     )
+    parser.add_argument("--only", choices=(*SPEED, *SCENES, EMPTY), action="append")
     parser.add_argument("--json", action="store_true", help="keep the figures under results/")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    results: dict[str, Any] = {}
-    for name, scene in {} if arguments.scenes else SPEED.items():
-        results[f"speed, {name}, VP8"] = measure(scene, "VP8", arguments.frames, with_numpy=True)
-    for name, scene in SCENES.items() if arguments.scenes else {}:
-        for codec in ("raw", "VP8", "H264"):
-            rows = measure(scene, codec, 60, name=name)
-            least = bound(scene) if codec == "raw" else None
-            if least is not None:
-                rows["the bound"] = {"rmse_px": round(least, 4)}
-            results[f"{name}, {codec}"] = rows
-    if arguments.scenes:
-        results["without a ball"] = false_alarms()
-    for title, rows in results.items():
+    chosen = scenes(arguments.frames, arguments.only) if arguments.scenes else speed(arguments)
+    for title, rows in chosen:
         print(f"\n{title} (stock aiortc encoder options)")
         for name, row in rows.items():
             print(f"  {name:34} " + "  ".join(f"{key} {value}" for key, value in row.items()))
-
-    if arguments.json:
-        keep(__file__, results, is_part=True)
+        sys.stdout.flush()
+        if arguments.json:
+            keep(__file__, {title: rows}, is_part=True)
 
 
 if __name__ == "__main__":
