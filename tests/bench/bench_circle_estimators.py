@@ -201,7 +201,7 @@ def measure(
         rows[title] = {
             "cpu_ms": round(cpu * 1e3, 4),
             "times_cheaper": round(base / cpu, 1),
-            "rmse_px": round(seen.rmse, 4),
+            "rmse_px": None if math.isnan(seen.rmse) else round(seen.rmse, 4),
             "missed": seen.missed,
             "frames": seen.frames,
         }
