@@ -6,7 +6,7 @@ import pytest
 
 from chart.server import session, submit
 
-pytestmark = [pytest.mark.e2e, pytest.mark.long]
+pytestmark = pytest.mark.e2e
 
 FILE: dict[str, Any] = {"type": "File", "file": {"claimName": "films", "path": "a.mp4"}}
 GALLERY: dict[str, Any] = {"gallery": {"claimName": "faces", "path": "known.npz"}}
