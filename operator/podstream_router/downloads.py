@@ -15,20 +15,35 @@ from aiohttp import web
 from podstream_core import names
 from podstream_router.admission import Places
 from podstream_router.agent import AgentClient
+from podstream_router.agent.artefacts import Artefact
 from podstream_router.errors import Overloaded, SessionEnded, TryAgain
-from podstream_router.http import client_address, preflight
+from podstream_router.http import TOKEN_QUERY, client_address, preflight
 from podstream_router.logfields import about
 from podstream_router.passes import Passes
+from podstream_router.playlists import with_token
 from podstream_router.results import TargetReader
 from podstream_router.routes import RouteTable
 
 logger = logging.getLogger(__name__)
 
 _PATH: Final = "/s/{namespace}/{session}/results/{file:[A-Za-z0-9][A-Za-z0-9._-]{0,199}}"
-_TYPES: Final = {".avi": "video/x-msvideo", ".mp4": "video/mp4"}
+_PLAYLIST_TYPE: Final = "application/vnd.apple.mpegurl"
+_TYPES: Final = {
+    ".avi": "video/x-msvideo",
+    ".m3u8": _PLAYLIST_TYPE,
+    ".m4s": "video/mp4",
+    ".mp4": "video/mp4",
+}
 _RANGES: Final = ("Range", "If-Range")
 _DEFAULT_TYPE: Final = "application/octet-stream"
-_SAFE_TYPES: Final = ("video/", "image/png", "image/jpeg", "text/csv", "application/json")
+_SAFE_TYPES: Final = (
+    "video/",
+    "image/png",
+    "image/jpeg",
+    "text/csv",
+    "application/json",
+    _PLAYLIST_TYPE,
+)
 """Kinds that a browser shows without running anything."""
 
 
@@ -76,10 +91,14 @@ class DownloadHandler:
         name = request.match_info["file"]
         # The pod knows the file's size and version, so it decides what becomes of a range.
         wanted = {key: request.headers[key] for key in _RANGES if key in request.headers}
+        if content_type(name) == _PLAYLIST_TYPE:
+            wanted = {}  # it is small, and changes on its way
         with self._places.place(client_address(request)):
             response: web.StreamResponse | None = None
             try:
                 async with self._agent.open_artefact(pod, name=name, wanted=wanted) as artefact:
+                    if content_type(name) == _PLAYLIST_TYPE:
+                        return await _playlist(request, artefact)
                     response = web.StreamResponse(headers=_headers(name, sha256=artefact.sha256))
                     if artefact.part:
                         response.set_status(206)
@@ -102,6 +121,19 @@ class DownloadHandler:
                 fields = about(session.key, pod=pod)
                 logger.info("the client left", extra={**fields, "cause": str(error)})
         return response
+
+
+async def _playlist(request: web.Request, artefact: Artefact) -> web.Response:
+    """A playlist whose URIs carry the token that its own URL has.
+
+    A player asks for them by its own rules, and few let headers be set.
+    """
+    text = b"".join([chunk async for chunk in artefact.chunks]).decode()
+    token = request.query.get(TOKEN_QUERY)
+    response = web.Response(text=text if token is None else with_token(text, token))
+    response.content_type = _PLAYLIST_TYPE
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
 
 
 def content_type(name: str) -> str:

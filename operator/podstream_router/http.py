@@ -25,6 +25,8 @@ from podstream_router.errors import (
 
 logger = logging.getLogger(__name__)
 
+TOKEN_QUERY: Final = "token"
+"""Where a URL carries the token, for players that send no headers of their own."""
 HEADER_TIMEOUT_S: Final = 15.0
 """A connection without a complete request head for this long is closed; also the keep-alive."""
 BODY_TIMEOUT_S: Final = 10.0

@@ -38,7 +38,14 @@ from podstream_router.errors import (
     UnsupportedOffer,
 )
 from podstream_router.hints import Hints
-from podstream_router.http import client_address, pool_key, preflight, read_text, session_key
+from podstream_router.http import (
+    TOKEN_QUERY,
+    client_address,
+    pool_key,
+    preflight,
+    read_text,
+    session_key,
+)
 from podstream_router.logfields import about
 from podstream_router.metrics import RouterMetrics
 from podstream_router.offers import Offers
@@ -125,7 +132,7 @@ class WebRtcHandlers:
 
     def _credential(self, request: web.Request) -> Credential | None:
         self._rate.spend(client_address(request))
-        token = request.query.get("token") if request.method == "GET" else None
+        token = request.query.get(TOKEN_QUERY) if request.method == "GET" else None
         if token:  # players open a film by its URL alone
             return check_token(token, keys=self._client_keys)
         return read_credential(request.headers.get("Authorization"), keys=self._client_keys)

@@ -57,23 +57,23 @@ def test_session_pods_are_closed_but_to_router_and_operator() -> None:
     }
 
 
-CAMERAS = ({"ipBlock": {"cidr": "10.20.0.0/24"}}, 554)
+CAMERAS = ("podstream-sources", {"podstream.dev/pulls": "RTSP"}, "10.20.0.0/24", 554)
+BUCKETS = ("podstream-storage", {"podstream.dev/stores": "S3"}, "10.30.0.7/32", 9000)
 
 
-def test_pods_that_pull_reach_what_the_installation_names_and_dns_only() -> None:
-    where, port = CAMERAS
+@pytest.mark.parametrize(("name", "label", "cidr", "port"), [CAMERAS, BUCKETS])
+def test_pods_that_pull_or_store_reach_what_the_installation_names_and_dns_only(
+    name: str, label: dict[str, str], cidr: str, port: int
+) -> None:
     (spec,) = [
         item["spec"]
         for item in of_kind(render("everything"), "NetworkPolicy")
-        if item["metadata"]["name"] == "podstream-sources"
-        and item["metadata"]["namespace"] == "team-a"
+        if item["metadata"]["name"] == name and item["metadata"]["namespace"] == "team-a"
     ]
-    assert spec["podSelector"] == {
-        "matchLabels": {"podstream.dev/role": "session", "podstream.dev/pulls": "RTSP"}
-    }
+    assert spec["podSelector"] == {"matchLabels": {"podstream.dev/role": "session", **label}}
     assert spec["policyTypes"] == ["Egress"]
-    cameras, dns = spec["egress"]
-    assert cameras == {"to": [where], "ports": [tcp(port)]}
+    named, dns = spec["egress"]
+    assert named == {"to": [{"ipBlock": {"cidr": cidr}}], "ports": [tcp(port)]}
     assert dns["ports"] == [{"port": 53, "protocol": "UDP"}, tcp(53)]
 
 
@@ -97,9 +97,9 @@ def test_who_asks_a_service_reaches_what_the_installation_names_and_dns_only(wha
     assert dns["ports"] == [{"port": 53, "protocol": "UDP"}, tcp(53)]
 
 
-def test_nothing_is_pulled_unless_the_installation_names_it() -> None:
+def test_nothing_is_pulled_or_stored_unless_the_installation_names_it() -> None:
     names = {item["metadata"]["name"] for item in of_kind(render("default"), "NetworkPolicy")}
-    assert "podstream-sources" not in names
+    assert not {"podstream-sources", "podstream-storage"} & names
 
 
 def test_client_pods_reach_the_router_and_dns_only() -> None:
@@ -190,10 +190,12 @@ def test_every_served_namespace_is_closed() -> None:
         ("default", "podstream-client"),
         ("default", "podstream-dials"),
         ("default", "podstream-sources"),
+        ("default", "podstream-storage"),
         ("team-a", "podstream-session"),
         ("team-a", "podstream-client"),
         ("team-a", "podstream-dials"),
         ("team-a", "podstream-sources"),
+        ("team-a", "podstream-storage"),
         ("streams", "podstream-operator"),
         ("streams", "podstream-router"),
     }

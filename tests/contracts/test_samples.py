@@ -46,6 +46,7 @@ def test_there_is_a_sample_per_use() -> None:
         "pool",
         "stream",
         "stream-recording",
+        "stream-s3",
         "stream-synthetic",
         "intruder",
         "intruder-cloud",

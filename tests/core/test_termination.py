@@ -28,6 +28,7 @@ from podstream_core.api import (
     StreamState,
     Timeline,
     TrackingResults,
+    UploadResults,
 )
 from podstream_core.api.base import ApiValue
 from podstream_core.api.recording import StopReason
@@ -88,6 +89,14 @@ RECORDING = RecordingResults(
     frames=BIG_COUNT,
     frames_dropped=BIG_COUNT,
     bytes=BIG_COUNT,
+    upload=UploadResults(
+        files=BIG_COUNT,
+        bytes=BIG_COUNT,
+        waiting=BIG_COUNT,
+        waiting_names=["w" * 40] * 5,
+        message="m" * 100,
+    ),
+    playlist="stream-recording.m3u8",
 )
 STREAM = StreamResults(
     state=StreamState.STOPPED,

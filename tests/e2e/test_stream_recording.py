@@ -4,6 +4,7 @@ import base64
 import hashlib
 import os
 import signal
+import socket
 import threading
 import urllib.request
 from pathlib import Path
@@ -90,6 +91,34 @@ def test_stream_is_stopped_and_started_while_nobody_is_connected() -> None:
         assert done.returncode == 0, done.stderr
         made.wait_phase("Completed")
         assert figures(made)["framesReceived"] == 10
+
+
+def test_frames_in_odd_pieces_and_a_cut_one_are_whole_for_two_viewers() -> None:
+    frames = list(pushed_frames(6))
+    spec = {**SPEC, "stream": {"maxViewers": 2}}
+    with session(spec, prefix="cut") as made:
+        made.wait_phase("Ready")
+        seen: list[list[bytes]] = [[], []]
+
+        def look(found: list[bytes]) -> None:
+            with urllib.request.urlopen(url(made, "frames"), timeout=60) as view:
+                found.extend(view.read(FRAME) for _ in frames)
+
+        viewers = [threading.Thread(target=look, args=(found,)) for found in seen]
+        for viewer in viewers:
+            viewer.start()
+        kube.until(lambda: figures(made).get("viewers") == 2, what="two viewers")
+        cut = frames[0][: FRAME // 2 + 1]
+        with socket.create_connection(address(made), timeout=30) as client:
+            data = b"".join([*frames, cut])
+            for begin in range(0, len(data), 100_003):  # no piece ends where a frame does
+                client.sendall(data[begin : begin + 100_003])
+            for viewer in viewers:
+                viewer.join(60)
+        assert seen == [frames, frames]
+        made.wait_phase("Completed")
+        found = figures(made)
+        assert (found["framesReceived"], found["incompleteFrames"]) == (6, 1)
 
 
 def test_full_budget_ends_the_recording_and_not_the_stream() -> None:

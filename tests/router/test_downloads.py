@@ -56,6 +56,34 @@ async def test_a_player_opens_a_film_by_its_url_alone(
             assert response.status == status
 
 
+PLAYLIST = """#EXTM3U
+#EXT-X-MAP:URI="stream-recording.m4s"
+#EXTINF:2.000,
+#EXT-X-BYTERANGE:10@5
+stream-cam.mp4
+"""
+
+
+async def test_a_playlist_hands_its_token_on_to_what_it_names(
+    router: Harness, http: aiohttp.ClientSession
+) -> None:
+    session, agent, _ = await router.add()
+    agent.artefacts["stream-recording.m3u8"] = PLAYLIST.encode()
+    url = router.url("/s/lab/ball/results/stream-recording.m3u8")
+    token = router.token(session)
+    async with http.get(f"{url}?token={token}") as response:
+        assert response.status == 200
+        assert response.headers["Content-Type"].startswith("application/vnd.apple.mpegurl")
+        assert response.headers["Cache-Control"] == "private, no-cache"
+        lines = (await response.text()).splitlines()
+    assert lines[1] == f'#EXT-X-MAP:URI="stream-recording.m4s?token={token}"'
+    assert lines[-1] == f"stream-cam.mp4?token={token}"
+    async with http.get(url, headers=router.bearer(session)) as response:
+        assert await response.text() == PLAYLIST
+    async with http.get(url) as response:
+        assert response.status == 401
+
+
 @pytest.mark.parametrize("file", ["stream-other.avi", "a%2F..%2Fb", "..%2Fstate"])
 async def test_what_the_pod_has_not_finished_is_not_there(
     router: Harness, http: aiohttp.ClientSession, file: str

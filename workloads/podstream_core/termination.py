@@ -21,12 +21,13 @@ import msgspec
 from podstream_core.agentapi import AgentPhase, AgentState, Failure, SessionRef
 from podstream_core.api import Results, Timeline
 
-RECORD_BYTES: Final = 4000
+RECORD_BYTES: Final = 4080
 """Size of every record: a little below the kubelet's 4096."""
 
 _VERSION: Final = 1
 _SIGNIFICANT_DIGITS: Final = 7
 _CUT_MARK: Final = "…"
+_SHORT_CHARS: Final = 24
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _TIMES: Final = tuple(Timeline.__struct_fields__)
@@ -49,15 +50,18 @@ class _Record(msgspec.Struct, frozen=True):
 def encode_termination(state: AgentState) -> bytes:
     """Pack a state into one record of exactly `RECORD_BYTES`.
 
-    Floats are rounded to 7 significant digits. Where the record would be too long, lists among the
-    figures (the first items of a batch) lose their last members, and then the failure's message is
-    cut; never anything else.
+    Floats are rounded to 7 significant digits. Where the record would be too long, messages among
+    the figures become short, then lists among them (the first items of a batch) lose their last
+    members, and then the failure's message is cut; never anything else.
 
     Raises:
         ValueError: the state is too large even without the failure's message.
     """
     body = _compact(state)
     record = _dump(body)
+    if len(record) > RECORD_BYTES:
+        body["r"] = _shortened(body.get("r"))
+        record = _dump(body)
     lists = _lists(body.get("r"))
     while len(record) > RECORD_BYTES and any(lists):
         # Of equally long ones the last, so that the order of workloads decides.
@@ -147,6 +151,18 @@ def _rounded(value: Any) -> Any:
         # JSON knows no NaN or infinity.
         return float(f"{value:.{_SIGNIFICANT_DIGITS}g}") if math.isfinite(value) else None
     return value
+
+
+def _shortened(value: Any) -> Any:
+    """Figures whose messages are cut; status has had them whole with the live results."""
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        key: item[:_SHORT_CHARS] + _CUT_MARK
+        if key == "message" and isinstance(item, str) and len(item) > _SHORT_CHARS
+        else _shortened(item)
+        for key, item in value.items()
+    }
 
 
 def _lists(value: Any) -> list[list[Any]]:

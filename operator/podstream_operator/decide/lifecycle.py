@@ -33,6 +33,7 @@ from podstream_operator.decide.startup import (
 )
 from podstream_operator.decide.timeouts import Expiry, next_expiry
 from podstream_operator.facts import AgentRefusal, Observed, PodMemory, Site, expected_assignment
+from podstream_operator.resources import finish_seconds
 from podstream_operator.status import (
     Progress,
     completed_status,
@@ -238,7 +239,7 @@ class _Step:
             if started is None and state is not None:
                 return Plan(actions=(DrainAgent(self.pod, expiry.reason, expiry.message),))
             # A drained agent exits: its last words may come by the pod's end instead.
-            if started is not None and self.now - started < DRAIN_GRACE:
+            if started is not None and self.now - started < self._drain_grace():
                 return Plan(status=self.memory.status, requeue_after_s=DRAIN_POLL_S)
         message = expiry.message
         if expiry.reason == "StartupTimeout":
@@ -246,6 +247,9 @@ class _Step:
             cause = ": ".join(problem) if problem else describe_pending(self.pod)
             message = f"{message}: {cause}"
         return self._fail(expiry.reason, message, state=state or self.last_state)
+
+    def _drain_grace(self) -> timedelta:
+        return DRAIN_GRACE + timedelta(seconds=finish_seconds(self.session.spec))
 
     def _wait_for_deletion(self) -> Plan:
         """Somebody deletes the pod: its last words come with its end."""

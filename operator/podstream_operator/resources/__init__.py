@@ -6,6 +6,7 @@ from podstream_operator.resources.access_secret import (
     has_view_token,
 )
 from podstream_operator.resources.client_pod import build_client_pod
+from podstream_operator.resources.ending import finish_seconds
 from podstream_operator.resources.image import SessionImage
 from podstream_operator.resources.names import (
     client_pod_name,
@@ -27,6 +28,7 @@ __all__ = [
     "build_session_pod",
     "build_warm_pod",
     "client_pod_name",
+    "finish_seconds",
     "has_secret",
     "has_view_token",
     "pod_shape",

@@ -36,6 +36,14 @@ def asks_label(spec: CommonSpec) -> dict[str, str]:
     return {}
 
 
+def stores_label(spec: CommonSpec) -> dict[str, str]:
+    """The label of a pod that copies its recordings to a bucket; none on all others."""
+    recording = spec.stream.recording if spec.stream is not None else None
+    if recording is None or recording.s3 is None:
+        return {}
+    return {names.LABEL_STORES: names.STORES_S3}
+
+
 def egress_labels(spec: CommonSpec) -> dict[str, str]:
     """All of them."""
-    return {**pulls_label(spec), **dials_label(spec), **asks_label(spec)}
+    return {**pulls_label(spec), **dials_label(spec), **asks_label(spec), **stores_label(spec)}

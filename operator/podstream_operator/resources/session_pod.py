@@ -5,6 +5,7 @@ from typing import Any, Final
 from podstream_core import names, ports
 from podstream_core.api import CommonSpec, StreamPool, StreamSession
 from podstream_operator.resources.egress import dials_label, egress_labels
+from podstream_operator.resources.ending import grace_seconds
 from podstream_operator.resources.image import SessionImage
 from podstream_operator.resources.metadata import (
     CONTAINER_SECURITY,
@@ -20,8 +21,6 @@ from podstream_operator.resources.shape import pod_shape
 
 SCRATCH_SIZE: Final = "256Mi"
 """Upper bound of /tmp: artefacts of a session (tables, plots, recordings without a volume)."""
-GRACE_PERIOD_S: Final = 10
-"""The agent ends its connections and writes the termination message within this."""
 NODE_LOSS_TOLERATION_S: Final = 10
 """Kubernetes waits 300 s by default before it gives up a pod on a lost node: a live session
 cannot wait that long for its replacement or its verdict."""
@@ -100,7 +99,7 @@ def _pod(metadata: dict[str, Any], *, spec: CommonSpec, image: SessionImage) -> 
     group = {"fsGroup": POD_SECURITY["runAsGroup"]} if own.volumes else {}
     body: dict[str, Any] = {
         "restartPolicy": "Never",
-        "terminationGracePeriodSeconds": GRACE_PERIOD_S,
+        "terminationGracePeriodSeconds": grace_seconds(spec),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": {**POD_SECURITY, **group},

@@ -5,7 +5,13 @@ import json
 from typing import Any, Final
 
 from podstream_core.api import CommonSpec
-from podstream_operator.resources.egress import asks_label, dials_label, pulls_label
+from podstream_operator.resources.egress import (
+    asks_label,
+    dials_label,
+    pulls_label,
+    stores_label,
+)
+from podstream_operator.resources.ending import finish_seconds
 from podstream_operator.resources.image import SessionImage
 from podstream_operator.resources.own_volumes import own_volumes
 
@@ -35,6 +41,8 @@ def pod_shape(spec: CommonSpec, *, image: SessionImage) -> str:
     asks = asks_label(spec)
     if asks:
         fixed["asks"] = asks
+    if stores_label(spec):
+        fixed["stores"] = finish_seconds(spec)
     if dials_label(spec):
         fixed["router"] = image.router_url
     text = json.dumps(fixed, sort_keys=True, separators=(",", ":"))

@@ -11,6 +11,8 @@ CRI_TOOLS = "v1.36.0"
 PROMETHEUS = "v0.313.5"
 """Release 3.13.5; its Go module has other numbers."""
 PROMETHEUS_OPERATOR = "v0.85.0"
+VERSITYGW = "v1.8.0"
+"""An S3 server, for tests of uploads."""
 
 GO_MINIMUM = (1, 26, 2)
 """cri-tools and Kubernetes ask for it in go.mod; an older toolchain refuses them."""

@@ -48,6 +48,7 @@ def test_changed_link_flags_and_sources_are_other_keys(tmp_path: Path) -> None:
         ("kubernetes", "github.com/coredns/coredns", versions.COREDNS),
         ("crictl", "sigs.k8s.io/cri-tools", versions.CRI_TOOLS),
         ("prometheus", "github.com/prometheus/prometheus", versions.PROMETHEUS),
+        ("s3", "github.com/versity/versitygw", versions.VERSITYGW),
         (
             "prometheus-operator",
             "github.com/prometheus-operator/prometheus-operator",

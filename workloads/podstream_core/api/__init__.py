@@ -45,11 +45,15 @@ from podstream_core.api.pool import (
 from podstream_core.api.recording import (
     SCRATCH_MAX_BYTES,
     SHOWN_RECORDINGS,
+    SHOWN_WAITING,
     Recording,
     RecordingCodec,
     RecordingFile,
     RecordingResults,
+    S3Storage,
+    SecretRef,
     StopReason,
+    UploadResults,
 )
 from podstream_core.api.session import (
     Access,
@@ -103,7 +107,6 @@ from podstream_core.api.tracking import (
     RecognitionMethod,
     Rekognition,
     SecretKeyRef,
-    SecretRef,
     SessionReference,
     TimelinePostgresql,
     TimelineStoreType,
@@ -132,6 +135,7 @@ __all__ = [
     "SHOWN_ITEMS",
     "SHOWN_RECORDINGS",
     "SHOWN_TIMELINES",
+    "SHOWN_WAITING",
     "Access",
     "AccessMode",
     "AccessStatus",
@@ -199,6 +203,7 @@ __all__ = [
     "Rekognition",
     "RestartPolicy",
     "Results",
+    "S3Storage",
     "SecretKeyRef",
     "SecretRef",
     "SessionKey",
@@ -231,4 +236,5 @@ __all__ = [
     "TrackingQuality",
     "TrackingRecognition",
     "TrackingResults",
+    "UploadResults",
 ]

@@ -10,11 +10,18 @@ from podstream_core.api.image_batch import ClaimPath
 
 SHOWN_RECORDINGS: Final = 10
 """Files in status, the first ones; all of them are artefacts."""
+SHOWN_WAITING: Final = 5
+"""Names in status of files that wait for their upload."""
 SCRATCH_MAX_BYTES: Final = 192 << 20
 """What recordings may take of a pod's own disk, whose bound evicts the pod."""
 
 _PLACE: Final = r"\{(session|name|time|index)\}"
 _PATTERN: Final = rf"^([A-Za-z0-9]|{_PLACE})([A-Za-z0-9._-]|{_PLACE})*$"
+
+
+_BUCKET: Final = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
+_PREFIX: Final = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$"
+_ENDPOINT: Final = r"^https?://[A-Za-z0-9._-]+(:[0-9]{1,5})?$"
 
 
 class RecordingCodec(StrEnum):
@@ -30,7 +37,34 @@ class RecordingCodec(StrEnum):
     @property
     def extension(self) -> str:
         """Of the file's name, with its dot."""
-        return ".mp4" if self is RecordingCodec.H264 else ".avi"
+        return ".mp4" if self.is_fragmented else ".avi"
+
+    @property
+    def is_fragmented(self) -> bool:
+        """Whether a file can be played while it is written."""
+        return self is RecordingCodec.H264
+
+
+class SecretRef(ApiValue, frozen=True, kw_only=True):
+    """A Secret of the session's namespace."""
+
+    name: str
+
+
+class S3Storage(ApiValue, frozen=True, kw_only=True):
+    """`spec.stream.recording.s3`: a bucket that finished files are copied to."""
+
+    bucket: Annotated[str, Meta(max_length=63, pattern=_BUCKET)]
+    credentials_secret_ref: SecretRef
+    """With the keys `accessKeyID`, `secretAccessKey`, and where there are any `sessionToken` and
+    `ca.crt`; no other key is mounted."""
+    endpoint: Annotated[str, Meta(max_length=253, pattern=_ENDPOINT)] | None = None
+    """URL of the server, whose buckets are path segments; without it Amazon's of the region."""
+    region: Annotated[str, Meta(min_length=1, max_length=64)] = "us-east-1"
+    prefix: Annotated[str, Meta(max_length=200, pattern=_PREFIX)] | None = None
+    """Before `<session UID>/<file>`."""
+    finish_seconds: Annotated[int, Meta(ge=1, le=3600)] = 60
+    """How long the pod waits at its session's end for what is not copied yet."""
 
 
 class Recording(ApiValue, frozen=True, kw_only=True):
@@ -49,6 +83,8 @@ class Recording(ApiValue, frozen=True, kw_only=True):
     """Without extension; `{session}`, `{name}`, `{time}` and `{index}` are filled in."""
     volume: ClaimPath | None = None
     """Where files are kept; without it on the pod's own disk, which goes with the pod."""
+    s3: S3Storage | None = None
+    """Where finished files are copied to; of those the oldest leave the disk for new ones."""
 
 
 class StopReason(StrEnum):
@@ -59,6 +95,21 @@ class StopReason(StrEnum):
     STORAGE = "StorageFailed"
     ENCODER = "EncoderFailed"
     FILES = "FileLimit"
+
+
+class UploadResults(ApiValue, frozen=True, kw_only=True):
+    """`status.results.stream.recording.upload`: the way of finished files to their bucket."""
+
+    files: int = 0
+    """That are in the bucket."""
+    bytes: int = 0
+    """Of them."""
+    waiting: int = 0
+    """Finished files that are not in the bucket."""
+    waiting_names: list[str] = []
+    """The first of those."""
+    message: str | None = None
+    """Why the last attempt failed; none once one has succeeded."""
 
 
 class RecordingResults(ApiValue, frozen=True, kw_only=True):
@@ -76,6 +127,10 @@ class RecordingResults(ApiValue, frozen=True, kw_only=True):
     """That came while the encoder was behind."""
     bytes: int = 0
     """Of finished files."""
+    upload: UploadResults | None = None
+    """Set where finished files are copied to a bucket."""
+    playlist: str | None = None
+    """Artefact that HLS players open, once there is something to play."""
 
 
 class RecordingFile(ApiValue, frozen=True, kw_only=True):
@@ -88,3 +143,5 @@ class RecordingFile(ApiValue, frozen=True, kw_only=True):
     bytes: int
     sha256: str
     """Hexadecimal."""
+    url: str | None = None
+    """`s3://<bucket>/<key>`, once it is there."""

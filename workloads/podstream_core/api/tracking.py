@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from podstream_core.api.base import ApiValue
+from podstream_core.api.recording import SecretRef
 from podstream_core.api.stream import StreamRtsp
 
 _BELOW: Final = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$"
@@ -230,12 +231,6 @@ class RecognitionMethod(StrEnum):
     """The pod itself, with a gallery."""
     REKOGNITION = "Rekognition"
     """AWS, with a collection of faces."""
-
-
-class SecretRef(ApiValue, frozen=True, kw_only=True):
-    """A Secret of the session's namespace."""
-
-    name: str
 
 
 class FacesFolder(ApiValue, frozen=True, kw_only=True):

@@ -147,7 +147,7 @@ class Agent:
         )
 
     def artefacts(self) -> list[StoredArtefact]:
-        """Files that the workloads have finished."""
+        """Files of the workloads, also those that change still."""
         return self._roster.artefacts()
 
     # -- start, assignment, retirement -----------------------------------------------------------

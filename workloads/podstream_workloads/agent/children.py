@@ -27,6 +27,7 @@ from podstream_workloads.agent.wire import (
     ConfigureReply,
     DisconnectCall,
     Event,
+    FlushCall,
     Launch,
     MediaPathReply,
     WhepCall,
@@ -46,6 +47,7 @@ UPDATE_TIMEOUT_S: Final = 2.0
 """The operator, which waits for it, gives an agent 3 s."""
 DRAIN_TIMEOUT_S: Final = 4.0
 """The child gives its workload 3 s."""
+_FLUSH_MARGIN_S: Final = 1.0
 _TERMINATE_GRACE_S: Final = 0.7
 _LAST_EVENTS_S: Final = 1.0
 
@@ -245,6 +247,16 @@ class Child:
             ChildGoneError: no answer.
         """
         return await self._call("/drain", None, ChildResults, DRAIN_TIMEOUT_S)
+
+    async def flush(self, *, seconds: float) -> ChildResults:
+        """Bring away what would be lost with the pod, for so long, and return the final results.
+
+        Raises:
+            Refusal: the workload could not tell its results.
+            ChildGoneError: no answer.
+        """
+        call = FlushCall(seconds=seconds)
+        return await self._call("/flush", call, ChildResults, seconds + _FLUSH_MARGIN_S)
 
     async def stop(self) -> None:
         """End the process, first with SIGTERM, then with SIGKILL, and wait for its end."""

@@ -145,6 +145,7 @@ class ControlApi:
         items = [
             ArtefactItem(name=item.name, size=item.size, sha256=item.sha256)
             for item in self._agent.artefacts()
+            if item.is_finished
         ]
         return answer(ResultsBody(items=items, results=self._agent.state().results))
 
@@ -153,10 +154,12 @@ class ControlApi:
         name = request.match_info["name"]
         found = next((item for item in self._agent.artefacts() if item.name == name), None)
         # Only files that a workload has named can be read: the name is never used as a path.
-        if found is None or not found.path.is_file():
+        found = None if found is None else found.current()
+        if found is None:
             raise Refusal(404, "NoSuchArtefact", f"GET /results lists what there is, not {name!r}")
         part = requested_part(request, size=found.size, sha256=found.sha256)
-        response = web.StreamResponse(headers={names.SHA256_HEADER: found.sha256})
+        checked = {names.SHA256_HEADER: found.sha256} if found.is_finished else {}
+        response = web.StreamResponse(headers=checked)
         if part is not None:
             response.set_status(206)
             response.headers["Content-Range"] = f"bytes {part[0]}-{part[-1]}/{found.size}"

@@ -29,6 +29,22 @@ class StoredArtefact(NamedTuple):
     size: int
     """Bytes."""
     sha256: str
+    """Empty where the file may change."""
+    later: Path | None = None
+    """What a file that changes is called once it does not."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it will not change any more."""
+        return bool(self.sha256)
+
+    def current(self) -> "StoredArtefact | None":
+        """The file as it is now; `None` where it is not there (any more)."""
+        for path in (self.path, self.later):
+            if path is not None and path.is_file():
+                size = self.size if self.is_finished else path.stat().st_size
+                return self._replace(path=path, size=size)
+        return None
 
 
 @dataclass(slots=True)
@@ -42,6 +58,8 @@ class Member:
     loaded: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the child has imported its workload."""
     is_finite: bool | None = None
+    flush_seconds: float = 0.0
+    """What it may take, once drained, to bring away what would be lost with the pod."""
     is_ready: bool = False
     is_done: bool = False
     failure: Failure | None = None
@@ -81,7 +99,13 @@ class Member:
         self.figures = getattr(typed, WORKLOADS[self.name])
         self.observed_at = now
         self.artefacts = tuple(
-            StoredArtefact(f"{self.name}-{item.name}", Path(item.path), item.size, item.sha256)
+            StoredArtefact(
+                f"{self.name}-{item.name}",
+                Path(item.path),
+                item.size,
+                item.sha256,
+                Path(item.later) if item.later else None,
+            )
             for item in results.artefacts
         )
 
@@ -131,5 +155,5 @@ class Roster:
         )
 
     def artefacts(self) -> list[StoredArtefact]:
-        """Every artefact of every workload."""
+        """Every artefact of every workload, also those that change still."""
         return [item for member in self._members.values() for item in member.artefacts]

@@ -2,7 +2,8 @@
 
 Shutdown, in order: connections end and workloads drain (at most 4 s), the record is written, a
 completed session or a retired pod lingers, children end (at most 1 s), ports close. After SIGTERM
-nothing lingers: all of it fits into the pod's grace of 10 s.
+nothing lingers: all of it fits into the pod's grace of 10 s, which is longer by what a workload's
+`flush` may take.
 """
 
 import asyncio

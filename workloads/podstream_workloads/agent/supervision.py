@@ -137,7 +137,7 @@ class Supervisor:
             return False
 
     async def collect(self, names: Sequence[str]) -> None:
-        """Drain workloads, so that their results have their last value."""
+        """Drain and flush workloads, so that their results have their last value."""
         await asyncio.gather(*(self._collect(member) for member in self._roster.pick(names)))
 
     async def stop(self) -> None:
@@ -160,6 +160,7 @@ class Supervisor:
         else:
             member.roles, member.observers = reply.roles, tuple(reply.observers)
             self._connections.add_workload(member)
+            member.flush_seconds = reply.flush_seconds
             member.is_finite = reply.is_finite
             self._on_change()
 
@@ -211,5 +212,8 @@ class Supervisor:
             return
         try:
             member.store(await member.child.drain(), now=datetime.now(UTC))
+            if member.flush_seconds:
+                final = await member.child.flush(seconds=member.flush_seconds)
+                member.store(final, now=datetime.now(UTC))
         except (Refusal, ChildGoneError) as error:
             logger.error("final results of %s are missing: %s", member.name, error)

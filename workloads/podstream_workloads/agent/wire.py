@@ -56,6 +56,14 @@ class ConfigureReply(ApiValue, frozen=True, kw_only=True):
     roles: dict[str, int]
     """Slots of this session, by role."""
     observers: list[str] = []
+    flush_seconds: float = 0.0
+    """What the workload's `flush` may take."""
+
+
+class FlushCall(ApiValue, frozen=True, kw_only=True):
+    """Body of `POST /flush`, which is answered as `POST /drain` is."""
+
+    seconds: float
 
 
 class WhepCall(ApiValue, frozen=True, kw_only=True):
@@ -89,13 +97,16 @@ class Acknowledged(ApiValue, frozen=True, kw_only=True):
 
 
 class ArtefactInfo(ApiValue, frozen=True, kw_only=True):
-    """A finished file of a workload."""
+    """A file of a workload."""
 
     name: str
     path: str
     size: int
     """Bytes."""
     sha256: str
+    """Empty where the file may change."""
+    later: str = ""
+    """What a file that changes is called once it does not."""
 
 
 class ChildResults(ApiValue, frozen=True, kw_only=True):

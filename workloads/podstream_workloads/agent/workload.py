@@ -8,7 +8,7 @@ counts slots. Everything runs on the child's event loop: CPU work goes to thread
 
 Order of calls for one session::
 
-    configure -> [connect_* | disconnect | update | results]* -> drain -> results -> process ends
+    configure -> [connect_* | disconnect | update | results]* -> drain -> [flush] -> results -> end
 """
 
 import socket
@@ -91,7 +91,7 @@ class MediaAddress(ApiValue, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """A finished file for `GET /results/<workload>-<name>`; it never changes after it is named."""
+    """A file for `GET /results/<workload>-<name>`; unless live it never changes once named."""
 
     name: str
     """Letters, digits, dot, dash, underscore; at most 100; unique within the workload."""
@@ -99,6 +99,11 @@ class Artefact:
     """Inside `WorkloadContext.artefact_dir`, or on a volume of the session."""
     sha256: str | None = None
     """Hexadecimal, where the workload has it already; otherwise the file is read for it."""
+    is_live: bool = False
+    """Whether it changes still, or serves what does: it is sent as it is at that moment, without a
+    checksum, and is in no list of finished files."""
+    later: Path | None = None
+    """Of a live file: what it is called once it is finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +194,11 @@ class Workload(ABC):
         """Slots of this session, by role. Asked after `configure`; a spec may set them."""
         return self.roles
 
+    @property
+    def flush_seconds(self) -> float:
+        """What `flush` may take; 0 where there is nothing to flush. Asked after `configure`."""
+        return 0.0
+
     async def update(self, live: LiveSpec) -> None:
         """Follow the members of the spec that change while a session lives; returns when it does.
 
@@ -252,3 +262,11 @@ class Workload(ABC):
 
         Afterwards `results` gives the final figures and no report is expected any more.
         """
+
+    async def flush(self) -> None:
+        """Bring away what would be lost with the pod, after `drain`; cancelled when time is over.
+
+        The session is not over before this has returned; the agent asks for results as ever.
+        Workloads whose `flush_seconds` is 0 are not called.
+        """
+        return

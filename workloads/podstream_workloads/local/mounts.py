@@ -90,6 +90,10 @@ def _volumes(spec: CommonSpec) -> Iterator[_Volume]:
     if recording is not None and recording.volume is not None:
         claim = recording.volume.claim_name
         yield _Volume("spec.stream.recording.volume.claimName", claim, names.RECORDINGS)
+    if recording is not None and recording.s3 is not None:
+        secret = recording.s3.credentials_secret_ref.name
+        member = "spec.stream.recording.s3.credentialsSecretRef.name"
+        yield _Volume(member, secret, names.RECORDING_S3)
     if spec.tracking is not None:
         yield from _tracking(spec.tracking)
 

@@ -239,7 +239,10 @@ class LocalRun:
 def _keep(artefacts: Sequence[StoredArtefact], folder: Path) -> None:
     """Copy a session's files before its folder is removed."""
     folder.mkdir(parents=True, exist_ok=True)
-    for artefact in artefacts:
+    for named in artefacts:
+        artefact = named.current()
+        if artefact is None:
+            continue
         shutil.copyfile(artefact.path, folder / artefact.name)
         say(f"kept        {folder / artefact.name}")
 

@@ -24,6 +24,7 @@ from podstream_workloads.sharing import FrameServer, Mark
 from podstream_workloads.stream.frames import CHANNELS, Frame
 from podstream_workloads.stream.processing.choosing import make_processing
 from podstream_workloads.stream.recording.recorder import Place, Recorder
+from podstream_workloads.stream.recording.s3 import S3Bucket
 from podstream_workloads.stream.statistics import Statistics
 from podstream_workloads.stream.viewing import Viewing
 
@@ -170,13 +171,26 @@ class Pipeline:
         )
 
     def artefacts(self) -> tuple[Artefact, ...]:
-        """Finished files."""
+        """Finished files, and what can be played of those that are not."""
         if self._recorder is None:
             return ()
-        return tuple(
-            Artefact(item.path.name, item.path, sha256=item.sha256)
-            for item in self._recorder.finished
+        recorder = self._recorder
+        playing = recorder.playing
+        return (
+            *(
+                Artefact(later.name, now, is_live=True, later=later)
+                for later, now in playing.growing
+            ),
+            *(
+                Artefact(item.path.name, item.path, sha256=item.sha256)
+                for item in recorder.finished
+            ),
+            *(Artefact(path.name, path, is_live=True) for path in playing.files),
         )
+
+    def flush(self, *, timeout_s: float) -> bool:
+        """Wait until the recording is copied to where it outlives the pod; whether it is."""
+        return self._recorder is None or self._recorder.flush(timeout_s=timeout_s)
 
     async def drain(self) -> None:
         """End the operations, and let pictures that are being made be finished."""
@@ -205,9 +219,19 @@ def _make_recorder(
     folder = scratch
     if recording.volume is not None:
         folder = volumes / names.RECORDINGS / (recording.volume.path or "")
+    store = None
+    if recording.s3 is not None:
+        secrets = volumes / names.RECORDING_S3
+        store = S3Bucket(recording.s3, folder=secrets, session_uid=session.uid)
     return Recorder(
         recording,
         size=size,
-        place=Place(folder=folder, session_uid=session.uid, session_name=session.name),
+        place=Place(
+            folder=folder,
+            session_uid=session.uid,
+            session_name=session.name,
+            store=store,
+            playlists=scratch if recording.codec.is_fragmented else None,
+        ),
         on_change=on_change,
     )

@@ -129,6 +129,12 @@ class StreamWorkload(Workload):
         return {"publisher": 1, **viewers} if self._spec.source.is_client else viewers
 
     @property
+    def flush_seconds(self) -> float:
+        """How long the end of the session may wait for its recording to be in its bucket."""
+        recording = self._spec.recording
+        return 0.0 if recording is None or recording.s3 is None else recording.s3.finish_seconds
+
+    @property
     def encoders(self) -> frozenset[Codec]:
         """Codecs in which pictures are encoded for viewers by WebRTC, or were."""
         return frozenset() if self._desk is None else self._desk.codecs
@@ -191,6 +197,14 @@ class StreamWorkload(Workload):
         await self._pipeline.drain()
         if not await asyncio.to_thread(self._pipeline.close):
             logger.error("the last file of the recording is not finished in time")
+
+    async def flush(self) -> None:
+        """Wait until the recording is in its bucket; status names what is not."""
+        pipeline = self._pipeline
+        if pipeline is None:
+            return
+        if not await asyncio.to_thread(pipeline.flush, timeout_s=self.flush_seconds):
+            logger.error("the recording is not whole in its bucket")
 
     def _share(self, context: WorkloadContext) -> FrameServer:
         """Let the session's other workloads look at the frames."""

@@ -87,8 +87,12 @@ class _Digests:
             return None
         try:
             stat = artefact.path.stat()
-            sha256 = artefact.sha256 or await self._read(artefact.path, stat)
+            sha256 = ""
+            if not artefact.is_live:
+                sha256 = artefact.sha256 or await self._read(artefact.path, stat)
         except OSError as error:
+            if artefact.is_live:
+                return None  # it has been renamed meanwhile: the next results have it
             logger.error("artefact %s cannot be read: %s", artefact.name, error)
             return None
         return ArtefactInfo(
@@ -96,6 +100,7 @@ class _Digests:
             path=str(artefact.path),
             size=stat.st_size,
             sha256=sha256,
+            later="" if artefact.later is None else str(artefact.later),
         )
 
     async def _read(self, path: Path, stat: os.stat_result) -> str:

@@ -24,6 +24,7 @@ from podstream_workloads.agent.wire import (
     DisconnectCall,
     Event,
     EventKind,
+    FlushCall,
     MediaPathReply,
     WhepCall,
     WhepReply,
@@ -58,6 +59,7 @@ class ChildServer:
         app.router.add_post("/media-path", self._media_path)
         app.router.add_post("/spec", self._update)
         app.router.add_post("/drain", self._drain)
+        app.router.add_post("/flush", self._flush)
         return app
 
     async def send_results(self) -> None:
@@ -128,6 +130,7 @@ class ChildServer:
             is_finite=workload.is_finite,
             roles=dict(workload.capacities),
             observers=sorted(workload.observers),
+            flush_seconds=workload.flush_seconds,
         )
         return _reply(reply)
 
@@ -159,6 +162,17 @@ class ChildServer:
             logger.error("the workload did not drain within %s s", DRAIN_TIMEOUT_S)
         except Exception:
             logger.exception("the workload failed to drain")
+        return _reply(await self._reports.pack(await self._workload.results()))
+
+    async def _flush(self, request: web.Request) -> web.Response:
+        call = await _read(request, FlushCall)
+        try:
+            async with asyncio.timeout(call.seconds):
+                await self._workload.flush()
+        except TimeoutError:
+            logger.error("the workload did not flush within %s s", call.seconds)
+        except Exception:
+            logger.exception("the workload failed to flush")
         return _reply(await self._reports.pack(await self._workload.results()))
 
 

@@ -17,7 +17,6 @@ from typing import Final
 import av.error
 
 from podstream_core.api import (
-    SHOWN_RECORDINGS,
     Recording,
     RecordingFile,
     RecordingResults,
@@ -32,9 +31,12 @@ from podstream_workloads.stream.recording.folder import (
     make_folder,
     stopped_by,
 )
+from podstream_workloads.stream.recording.library import Library
 from podstream_workloads.stream.recording.naming import file_name, free_path
+from podstream_workloads.stream.recording.playing import Playing
 from podstream_workloads.stream.recording.sealing import Finished, Sealer
 from podstream_workloads.stream.recording.segment import Segment, Whole
+from podstream_workloads.stream.recording.uploading import Store, Uploader
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +52,11 @@ class Place:
     folder: Path
     session_uid: str
     session_name: str
+    store: Store | None = None
+    """Where finished files are copied to."""
+    playlists: Path | None = None
+    """Folder of the playlist of files that can be played while they are written; without it there
+    is none."""
 
 
 class Recorder:
@@ -87,7 +94,13 @@ class Recorder:
         self._begun = 0
         self._written = 0
         self._room_checked_at = 0.0
-        self._finished: tuple[Finished, ...] = ()
+        self._library = Library()
+        self.playing = Playing(place.playlists, on_change=on_change)
+        self._uploader = (
+            None
+            if place.store is None
+            else Uploader(place.store, on_stored=self._library.stored, on_change=on_change)
+        )
         self._stopped: Stopped | None = None
         self._stops: deque[threading.Event] = deque()
         self._last_stop: threading.Event | None = None
@@ -101,8 +114,8 @@ class Recorder:
 
     @property
     def finished(self) -> tuple[Finished, ...]:
-        """Whole files, in the order in which they were begun."""
-        return self._finished
+        """Whole files that lie on the disk, in the order in which they were begun."""
+        return self._library.on_disk
 
     def start(self) -> None:
         """Begin a new file with the next frame."""
@@ -145,9 +158,13 @@ class Recorder:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
+    def flush(self, *, timeout_s: float) -> bool:
+        """Wait until finished files are copied to the store, if there is one; whether all are."""
+        return self._uploader is None or self._uploader.finish(timeout_s=timeout_s)
+
     def results(self) -> RecordingResults:
         """Figures over all files."""
-        finished, stopped = self._finished, self._stopped
+        finished, stopped = self._library.files, self._stopped
         return RecordingResults(
             active=self._is_wanted and stopped is None,
             stop_reason=None if stopped is None else stopped.reason,
@@ -156,20 +173,13 @@ class Recorder:
             frames=sum(item.frames for item in finished),
             frames_dropped=self._box.dropped,
             bytes=sum(item.bytes for item in finished),
+            upload=None if self._uploader is None else self._uploader.results(),
+            playlist=self.playing.artefact,
         )
 
     def shown(self) -> list[RecordingFile]:
         """The first files, for the session's status."""
-        return [
-            RecordingFile(
-                name=item.path.name,
-                frames=item.frames,
-                seconds=round(item.seconds, 3),
-                bytes=item.bytes,
-                sha256=item.sha256,
-            )
-            for item in self._finished[:SHOWN_RECORDINGS]
-        ]
+        return self._library.shown()
 
     # -- the recording thread ----------------------------------------------------------------------
 
@@ -185,6 +195,7 @@ class Recorder:
                         self._finish()
                     case Order.STOP | Order.GIVE_UP | Order.CLOSE:
                         self._finish()
+                        self.playing.ended()
             except Stopped as stopped:
                 self._give_up(stopped)
             except OSError as error:
@@ -211,6 +222,7 @@ class Recorder:
             self._room_checked_at = arrival.at
             self._check_room(segment.size)
         segment.write(arrival.frame, at=arrival.at)
+        self.playing.grown(segment)
 
     def _begin(self) -> Segment:
         if self._begun >= MAX_FILES:
@@ -233,25 +245,45 @@ class Recorder:
         path = free_path(self._place.folder, stem, codec.extension)
         width, height = self._size
         self._segment = Segment(path, codec=codec, width=width, height=height)
+        self.playing.begun(self._segment)
         logger.info("recording", extra={"file": path.name})
         self._on_change()
         return self._segment
 
     def _check_room(self, growing: int) -> None:
-        used = self._written + growing
-        check_room(self._place.folder, used=used, max_bytes=self._settings.max_bytes)
+        while True:
+            used = self._written - self._library.freed + growing
+            try:
+                check_room(self._place.folder, used=used, max_bytes=self._settings.max_bytes)
+            except Stopped as stopped:
+                # What the bucket has makes room for what it does not have.
+                removed = None
+                if stopped.reason is not StopReason.STORAGE:
+                    removed = self._library.remove_oldest()
+                if removed is None:
+                    raise
+                self.playing.removed(removed.path)
+                self._on_change()
+            else:
+                return
 
     def _finish(self) -> None:
         segment, self._segment = self._segment, None
         if segment is None:
             return
         try:
-            self._keep(segment.finish())
+            whole = segment.finish()
         except BaseException:
             left = segment.abandon()
             if left is not None:
                 self._keep(left)
+            else:
+                self.playing.settled(segment.path)
             raise
+        try:
+            self.playing.grown(segment, whole=whole)  # before the checksum: it moves times
+        finally:
+            self._keep(whole)
 
     def _keep(self, whole: Whole) -> None:
         self._written += whole.bytes
@@ -264,6 +296,7 @@ class Recorder:
         logger.error("recording ended: %s", stopped, extra={"reason": stopped.reason.value})
         try:
             self._finish()
+            self.playing.ended()
         except (OSError, av.error.FFmpegError, NoAviHeader, ValueError) as error:
             logger.error("the last file ends early: %s", error)
         self._on_change()
@@ -271,7 +304,10 @@ class Recorder:
     # -- the sealing thread ------------------------------------------------------------------------
 
     def _on_sealed(self, finished: Finished) -> None:
-        self._finished = (*self._finished, finished)
+        self._library.add(finished)
+        self.playing.settled(finished.path)
+        if self._uploader is not None:
+            self._uploader.take(finished)
         logger.info(
             "recorded",
             extra={

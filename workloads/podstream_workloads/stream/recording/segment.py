@@ -2,10 +2,12 @@
 
 AVI files play at the measured rate of their frames. MP4 files keep every frame's time, and are
 written in fragments of a second (ISO/IEC 14496-12, movie fragments), so that what is there plays
-also where the process is killed; a finished one has the ordinary index all the same.
+while it is written and where the process is killed; a finished one has the ordinary index all the
+same.
 """
 
 import contextlib
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,11 +17,14 @@ from typing import Final
 import av
 import cv2
 import numpy as np
+from av.packet import Packet
+from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from podstream_core.api import RecordingCodec
 from podstream_workloads.stream.frames import Frame
 from podstream_workloads.stream.recording.avi import set_rate
+from podstream_workloads.stream.recording.fragments import Fragments
 from podstream_workloads.stream.recording.naming import PART_SUFFIX
 
 DEFAULT_FPS: Final = 30.0
@@ -28,6 +33,9 @@ LONGEST_GAP_S: Final = 2.0
 """A longer pause between two frames is one of the publisher's, not a slow rate."""
 _MIN_FPS: Final = 0.5
 _MAX_FPS: Final = 1000.0
+_KEY_EVERY_S: Final = 1.0
+"""Between the key pictures of an MP4 file, each of which begins a fragment."""
+_NO_OTHER_KEYS: Final = 1_000_000
 _CLOCK: Final = 90_000
 """Units a second of an MP4 file's times, as in RTP."""
 
@@ -51,11 +59,18 @@ _FORMATS: Final = MappingProxyType(
             "libx264",
             None,
             "yuv420p",
-            # One thread and no lookahead: a frame is in the file a frame later, not forty.
-            {"preset": "superfast", "crf": "21", "tune": "zerolatency", "threads": "1"},
+            # One thread and no lookahead: a frame is in the file a frame later, not forty. Key
+            # pictures where they are asked for, and nowhere else.
             {
-                "movflags": "hybrid_fragmented+default_base_moof",
-                "frag_duration": "1000000",
+                "preset": "superfast",
+                "crf": "21",
+                "tune": "zerolatency",
+                "threads": "1",
+                "forced-idr": "1",
+                "sc_threshold": "0",
+            },
+            {
+                "movflags": "hybrid_fragmented+empty_moov+frag_keyframe+default_base_moof",
                 "flush_packets": "1",
             },
         ),
@@ -97,6 +112,7 @@ class Segment:
         self._pixels = form.pixels
         self._frames = 0
         self._first_at = self._last_at = 0.0
+        self._last_gap_s = 1 / DEFAULT_FPS
         self._pts = -1
         self._playing_s = 0.0
         self._container = av.open(str(self._part), "w", format=form.container, options=form.muxer)
@@ -110,7 +126,10 @@ class Segment:
             stream.codec_context.codec_tag = form.tag
         if not self._is_avi:
             stream.codec_context.time_base = Fraction(1, _CLOCK)
-            stream.codec_context.gop_size = round(DEFAULT_FPS)
+            stream.codec_context.gop_size = _NO_OTHER_KEYS
+        self.fragments = None if self._is_avi else Fragments(clock=_CLOCK)
+        """What can be played before the file is finished; AVI files have none."""
+        self._key_at = -math.inf
 
     @property
     def size(self) -> int:
@@ -131,7 +150,8 @@ class Segment:
         if not self._frames:
             self._first_at = at
         else:
-            self._playing_s += min(max(at - self._last_at, 0.0), LONGEST_GAP_S)
+            self._last_gap_s = max(at - self._last_at, 0.0)
+            self._playing_s += min(self._last_gap_s, LONGEST_GAP_S)
         self._last_at = at
         picture = _picture(frame, pixels=self._pixels)
         if self._is_avi:
@@ -141,13 +161,37 @@ class Segment:
             self._pts = max(round((at - self._first_at) * _CLOCK), self._pts + 1)
             picture.pts = self._pts
             picture.time_base = Fraction(1, _CLOCK)
+            if at - self._key_at >= _KEY_EVERY_S:
+                self._key_at = at
+                picture.pict_type = PictureType.I
         for packet in self._stream.encode(picture):
+            self._note(packet)
             self._container.mux(packet)
         self._frames += 1
+
+    def _note(self, packet: "Packet[VideoStream]") -> None:
+        if self.fragments is not None and packet.is_keyframe and packet.pts is not None:
+            self.fragments.begin(packet.pts / _CLOCK)
+
+    @property
+    def path(self) -> Path:
+        """The file as it will be called."""
+        return self._path
+
+    @property
+    def end_s(self) -> float:
+        """Playing time with the last frame's share, which is as long as the one before's."""
+        return self._last_at - self._first_at + self._last_gap_s
+
+    @property
+    def playing_path(self) -> Path:
+        """The file as it is called while it is written."""
+        return self._part
 
     def finish(self) -> Whole:
         """Write the index and the rate, and give the file its name."""
         for packet in self._stream.encode(None):
+            self._note(packet)
             self._container.mux(packet)
         self._container.close()
         seconds = self._last_at - self._first_at
