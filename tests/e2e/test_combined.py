@@ -17,7 +17,7 @@ from fakes.balls import Scene
 from fakes.video import write_video
 from stream.videos import open_video
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 SAMPLE = Path(__file__).resolve().parents[2] / "crds/samples/all.yaml"
 SCENE = Scene(width=320, height=240, radius=24)
