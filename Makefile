@@ -60,7 +60,7 @@ setup: $(VENV)/ready ## Python environment in .venv, from the lock file
 check: $(VENV)/ready ## Format, lint, types, import layers
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
-	@$(VENV)/bin/mypy operator workloads tests images
+	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 test: ## Everything a change must pass: checks, unit, contract, chart, cluster and end-to-end tests
 	@tests/run-suites check test-unit test-contracts test-chart test-e2e

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-SLIM = Path(__file__).parents[2] / "images/slim.py"
+SLIM = Path(__file__).parents[2] / "workloads/images/slim.py"
 NEEDED = {
     "cv2.abi3.so": ["libavcodec-aa.so.62.1", "libblas-aa.so", "libc.so.6"],
     "libavcodec-bb.so.62.1": ["libx264-bb.so.165"],
