@@ -16,7 +16,7 @@ from podstream_core import names
 from podstream_router.admission import Places
 from podstream_router.agent import AgentClient
 from podstream_router.agent.artefacts import Artefact
-from podstream_router.errors import Overloaded, SessionEnded, TryAgain
+from podstream_router.errors import Overloaded, PodFailed, SessionEnded, TryAgain
 from podstream_router.http import TOKEN_QUERY, client_address, preflight
 from podstream_router.logfields import about
 from podstream_router.passes import Passes
@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 _PATH: Final = "/s/{namespace}/{session}/results/{file:[A-Za-z0-9][A-Za-z0-9._-]{0,199}}"
 _PLAYLIST_TYPE: Final = "application/vnd.apple.mpegurl"
+_MOST_PLAYLIST_BYTES: Final = 1 << 20
+"""Four times an hour of them. It is held in memory, with which no pod is trusted."""
 _TYPES: Final = {
     ".avi": "video/x-msvideo",
     ".m3u8": _PLAYLIST_TYPE,
@@ -128,6 +130,8 @@ async def _playlist(request: web.Request, artefact: Artefact) -> web.Response:
 
     A player asks for them by its own rules, and few let headers be set.
     """
+    if artefact.size > _MOST_PLAYLIST_BYTES:
+        raise PodFailed("the session's pod sends a playlist that is too long")
     text = b"".join([chunk async for chunk in artefact.chunks]).decode()
     token = request.query.get(TOKEN_QUERY)
     response = web.Response(text=text if token is None else with_token(text, token))

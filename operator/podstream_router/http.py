@@ -33,10 +33,10 @@ BODY_TIMEOUT_S: Final = 10.0
 LINGER_S: Final = 2.0
 """How long the rest of a refused body is read, so that the client sees the refusal."""
 _ALLOWED_METHODS: Final = "GET, POST, PATCH, DELETE, OPTIONS"
-_ALLOWED_HEADERS: Final = "Authorization, Content-Type, If-Match"
+_ALLOWED_HEADERS: Final = "Authorization, Content-Type, If-Match, If-Range, Range"
 _EXPOSED_HEADERS: Final = (
     f"Location, ETag, Link, Retry-After, WWW-Authenticate, {SESSION_HEADER}, {TOKEN_HEADER}, "
-    f"{SHA256_HEADER}"
+    f"{SHA256_HEADER}, Accept-Ranges, Content-Range"
 )
 
 DOCUMENTATION: Final = """podstream router

@@ -12,7 +12,7 @@ async def test_what_cannot_be_uploaded_is_named_when_the_time_is_over(
 ) -> None:
     """No credentials are mounted: the pod waits as long as its spec says, and tells why."""
     bucket = S3Storage(
-        bucket="films", credentials_secret_ref=SecretRef(name="keys"), finish_seconds=1
+        bucket="films", credentials_secret_ref=SecretRef(name="keys"), finish_seconds=4
     )
     stream = Stream(width=64, height=48, recording=Recording(s3=bucket))
     spec = SessionSpec(stream=stream, linger_seconds=0, reconnect_seconds=60)

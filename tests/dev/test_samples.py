@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from fakes.balls import Scene
+from fakes.s3_server import S3, s3_server
 from fakes.video import write_video
 
 pytestmark = pytest.mark.media
@@ -69,11 +70,16 @@ class Run:
 
 
 @contextmanager
-def _running(sample: Path, folder: Path, *flags: str) -> Iterator[Run]:
-    """A run of the sample, which gives a client that has left a second to come back."""
+def _running(sample: Path, folder: Path, *flags: str, bucket: S3 | None = None) -> Iterator[Run]:
+    """A run of the sample, which gives a client that has left a second to come back.
+
+    Its bucket, where it names one, is at the server that is given.
+    """
     manifest = yaml.safe_load(sample.read_text())
     spec = manifest["spec"]
     (spec["template"]["spec"] if "template" in spec else spec)["reconnectSeconds"] = 1
+    if bucket is not None:
+        spec["stream"]["recording"]["s3"]["endpoint"] = bucket.url
     path = folder / "session.yaml"
     path.write_text(yaml.safe_dump(manifest))
     flags += tuple(
@@ -186,7 +192,15 @@ def test_a_sample_runs_to_its_result(sample: Path, tmp_path: Path) -> None:
         (tmp_path / "photos").mkdir()
         _save_picture(tmp_path / "photos/photo.png")
         flags = ["--mount", f"photos={tmp_path / 'photos'}"]
-    with _running(sample, tmp_path, *flags) as run:
+    with ExitStack() as stack:
+        bucket = None
+        if is_copied := "s3" in ((spec.get("stream") or {}).get("recording") or {}):
+            bucket = stack.enter_context(s3_server())
+            (tmp_path / "keys").mkdir()
+            (tmp_path / "keys/accessKeyID").write_text(bucket.key_id)
+            (tmp_path / "keys/secretAccessKey").write_text("secret")
+            flags = ["--mount", f"bucket={tmp_path / 'keys'}"]
+        run = stack.enter_context(_running(sample, tmp_path, *flags, bucket=bucket))
         if "circle" in spec:
             report = _play_circle(run, spec, tmp_path)
             if "stream" in spec:
@@ -194,7 +208,9 @@ def test_a_sample_runs_to_its_result(sample: Path, tmp_path: Path) -> None:
         elif "source" in (spec.get("stream") or {}):
             report = run.report()
             drawn = spec["stream"]["source"]["frames"]
-            assert report["results"]["stream"]["recording"]["frames"] == drawn
+            recording = report["results"]["stream"]["recording"]
+            assert recording["frames"] == drawn
+            assert not is_copied or recording["upload"]["files"] == recording["files"] > 1
         elif "stream" in spec:
             report = _stream_frames(run, spec)
         elif is_batch:

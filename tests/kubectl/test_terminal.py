@@ -31,7 +31,9 @@ from podstream_kubectl.terminal.blocks import HALF, draw, fit
 from podstream_kubectl.terminal.pictures import BrokenPictures, Newest, split
 
 _CHILD = """
-import os, sys
+import os, signal, sys
+# A shell that starts tests in the background has its children ignore this one.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path[:0] = {path!r}
 from podstream_kubectl.access import read_from_router
 from podstream_kubectl.terminal import play

@@ -13,6 +13,7 @@ import pytest
 
 from podstream_core.api import Recording, RecordingCodec, Stream
 from podstream_workloads.agent.workload import Artefact
+from podstream_workloads.stream.recording import playlist
 from podstream_workloads.stream.recording.fragments import Fragment, Fragments
 from podstream_workloads.stream.recording.playlist import Playlist
 from podstream_workloads.stream.recording.recorder import Place, Recorder
@@ -166,6 +167,28 @@ def test_what_has_left_the_disk_leaves_the_playlist(tmp_path: Path) -> None:
     assert "#EXT-X-PLAYLIST-TYPE" not in text  # an event never loses a segment
     assert "#EXT-X-TARGETDURATION:6\n" in text
     assert "#EXTINF:5.500,\n#EXT-X-BYTERANGE:10@10\nstream-b.mp4\n" in text
+
+
+def test_the_playlist_of_a_long_recording_is_of_its_last_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written and sent anew for each segment: of half a day it had 2.6 MB."""
+    monkeypatch.setattr(playlist, "MOST_ENTRIES", 3)
+    made = Playlist(tmp_path)
+    for number in range(5):
+        made.add("a.mp4", fragments(), [Fragment(10 * number, 5, 2.0)], last=False)
+    text = made.files[0].read_text()
+    assert "#EXT-X-MEDIA-SEQUENCE:2\n" in text
+    ranges = [line for line in text.splitlines() if line.startswith("#EXT-X-BYTERANGE")]
+    assert ranges == [f"#EXT-X-BYTERANGE:5@{offset}" for offset in (20, 30, 40)]
+
+
+def test_parts_of_a_file_that_was_given_up_are_not_taken_for_the_next_one_s(tmp_path: Path) -> None:
+    made = Playlist(tmp_path)
+    made.add("a.mp4", fragments(), [Fragment(10, 5, 0.5)], last=False)
+    made.forget()
+    made.add("b.mp4", fragments(), [Fragment(40, 7, 2.0)], last=True)
+    assert "#EXT-X-BYTERANGE:7@40\nstream-b.mp4\n" in made.files[0].read_text()
 
 
 def test_another_initial_part_is_another_file(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Recordings on their way to a bucket: whole, in order, and whatever the server does."""
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +20,11 @@ from podstream_core.api import (
     Stream,
     UploadResults,
 )
-from podstream_workloads.stream.recording import uploading
+from podstream_workloads.stream.recording import sealing, uploading
 from podstream_workloads.stream.recording.recorder import Place, Recorder
 from podstream_workloads.stream.recording.s3 import S3Bucket
 from podstream_workloads.stream.recording.s3_errors import explain
+from podstream_workloads.stream.recording.segment import Whole
 from stream.test_recorder import NOW, SIZE, record
 from stream.test_recording import push
 from stream.test_workload import configured, figures
@@ -143,6 +146,62 @@ def test_wrong_credentials_are_told_and_right_ones_taken_without_a_restart(
     assert upload(made).message is None
 
 
+@pytest.mark.parametrize("key", ["accessKeyID", "sessionToken"])
+def test_a_line_break_in_a_credential_is_told_and_mended_without_a_restart(
+    tmp_path: Path, server: S3, key: str
+) -> None:
+    """Such a header is a panic below the library, which ended the thread for good."""
+    folder = credentials(tmp_path / "keys")
+    before = (folder / key).read_text() if (folder / key).exists() else None
+    (folder / key).write_text("AKID\nsecret\n")
+    made = recorder(tmp_path, storage(server.url))
+    made.start()
+    record(made, 2)
+    made.close(timeout_s=20)
+    until(lambda: "line break" in (upload(made).message or ""))
+    if before is None:
+        (folder / key).unlink()
+    else:
+        (folder / key).write_text(before)
+    assert made.flush(timeout_s=20)
+
+
+def test_a_file_that_somebody_took_away_keeps_none_waiting(tmp_path: Path, server: S3) -> None:
+    server.refusal = (503, "SlowDown")
+    credentials(tmp_path / "keys")
+    made = recorder(tmp_path, storage(server.url))
+    made.start()
+    record(made, 15, fps=10)
+    made.close(timeout_s=20)
+    (tmp_path / "films/cam-0001.avi").unlink()
+    server.refusal = None
+    assert made.flush(timeout_s=20)
+    assert server.order == [f"/{BUCKET}/cams/uid/cam-0002.avi"]
+
+
+def test_the_last_file_is_waited_for_however_long_it_takes_to_finish(
+    tmp_path: Path, server: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was lost, and all was said to be there: what is not sealed does not wait for a copy."""
+    may_seal = threading.Event()
+    seal = sealing.seal
+
+    def slow(whole: Whole) -> sealing.Finished:
+        may_seal.wait(20)
+        return seal(whole)
+
+    monkeypatch.setattr(sealing, "seal", slow)
+    credentials(tmp_path / "keys")
+    made = recorder(tmp_path, storage(server.url))
+    made.start()
+    record(made, 2)
+    assert not made.close(timeout_s=0.01)
+    assert not made.flush(timeout_s=0.01)
+    may_seal.set()
+    assert made.flush(timeout_s=20)
+    assert server.order == [f"/{BUCKET}/cams/uid/cam-0001.avi"]
+
+
 def test_a_bucket_that_does_not_exist_is_told(tmp_path: Path, server: S3) -> None:
     credentials(tmp_path / "keys")
     made = recorder(tmp_path, storage(server.url, bucket="nowhere"))
@@ -176,11 +235,13 @@ SMALL = Recording(
 )
 
 
-def fill(made: Recorder, frames: int, *, wait: Callable[[], bool] = lambda: True) -> None:
+def fill(made: Recorder, frames: int, *, wait: Callable[[int], bool] = lambda _files: True) -> None:
+    """Five frames a file; `wait` is asked until it agrees, with the number of finished files."""
     for number in range(frames):
         made.offer(NOISE, at=number / 5)
         if number % 5 == 4:
-            until(wait)
+            # The first frame of the next file finishes one.
+            until(partial(wait, number // 5))
 
 
 def test_what_the_bucket_has_makes_room_on_the_disk(tmp_path: Path, server: S3) -> None:
@@ -188,7 +249,7 @@ def test_what_the_bucket_has_makes_room_on_the_disk(tmp_path: Path, server: S3) 
     made = recorder(tmp_path, storage(server.url), SMALL, size=(320, 240))
     made.start()
     # Each file is in the bucket before the one after the next is begun.
-    fill(made, 40, wait=lambda: upload(made).waiting <= 1)
+    fill(made, 40, wait=lambda files: upload(made).files >= files)
     made.close(timeout_s=20)
     assert made.flush(timeout_s=20)
     found = made.results()

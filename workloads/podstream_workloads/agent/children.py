@@ -98,6 +98,12 @@ class Child:
         """Process id, while the process has been started."""
         return None if self._process is None else self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the process lives and the agent has not ended it."""
+        process = self._process
+        return process is not None and not process.exited.done() and not self.is_stopping
+
     def start(self) -> None:
         """Start the process; it loads its workload at once.
 

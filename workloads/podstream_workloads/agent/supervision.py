@@ -207,8 +207,11 @@ class Supervisor:
             self._on_change()
 
     async def _collect(self, member: Member) -> None:
-        """Bring a workload's results to their last value; without it, the newest ones stay."""
-        if member.failure is not None or member.is_finite is None:
+        """Bring a workload's results to their last value; without it, the newest ones stay.
+
+        One that has failed and lives has work to bring away as any other.
+        """
+        if member.is_finite is None or not member.child.is_running:
             return
         try:
             member.store(await member.child.drain(), now=datetime.now(UTC))

@@ -42,6 +42,7 @@ class Playing:
     def begun(self, segment: Segment) -> None:
         """A file is being written."""
         if self._playlist is not None and segment.fragments is not None:
+            self._playlist.forget()  # of a file before that could not be finished
             segment.fragments.begins_at = self._playlist.seconds
             self._growing[segment.path] = segment.playing_path
 

@@ -25,6 +25,9 @@ ARTEFACT_PREFIX: Final = "stream-"
 _INITIAL: Final = "recording{}.m4s"
 """No recording's name ends so."""
 _SEGMENT_S: Final = 2.0
+MOST_ENTRIES: Final = 1800
+"""An hour. The text is written and sent anew for each new entry: without a bound it takes megabytes
+after some hours. What is older is in the files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,12 @@ class Playlist:
         self.seconds += seconds
         initial = self._initial(fragments.initial)
         self._entries.append(_Entry(file, initial, begin, size, seconds))
+        self._leave_out(len(self._entries) - MOST_ENTRIES)
         self._write()
+
+    def forget(self) -> None:
+        """What no segment has yet belongs to a file that will not be finished."""
+        self._open = []
 
     def end(self) -> None:
         """The recording is over, for now or for good.
@@ -104,13 +112,17 @@ class Playlist:
         """
         kept = [entry for entry in self._entries if entry.file != file]
         if len(kept) < len(self._entries):
-            gone = len(self._entries) - len(kept)
-            self._removed += gone
-            self._removed_changes += sum(
-                one.initial != other.initial for one, other in pairwise(self._entries[: gone + 1])
-            )
-            self._entries = kept
+            self._leave_out(len(self._entries) - len(kept))
             self._write()
+
+    def _leave_out(self, count: int) -> None:
+        """Take the oldest entries off; none where the count is not positive."""
+        if count > 0:
+            self._removed += count
+            self._removed_changes += sum(
+                one.initial != other.initial for one, other in pairwise(self._entries[: count + 1])
+            )
+            del self._entries[:count]
 
     def _initial(self, content: bytes) -> str:
         name = self._initials.get(content)

@@ -7,6 +7,7 @@ ends the recording with a reason, never the stream.
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -159,8 +160,17 @@ class Recorder:
         return not self._thread.is_alive()
 
     def flush(self, *, timeout_s: float) -> bool:
-        """Wait until finished files are copied to the store, if there is one; whether all are."""
-        return self._uploader is None or self._uploader.finish(timeout_s=timeout_s)
+        """Wait until the last file is finished and all are in the store, if there is one.
+
+        What is not finished does not wait for its copy yet, so without the former the latter says
+        nothing. Whether all are there.
+        """
+        if self._uploader is None:
+            return True
+        deadline = time.monotonic() + timeout_s
+        self._uploader.hurry()
+        is_whole = self.close(timeout_s=timeout_s)
+        return self._uploader.finish(timeout_s=max(deadline - time.monotonic(), 0.0)) and is_whole
 
     def results(self) -> RecordingResults:
         """Figures over all files."""

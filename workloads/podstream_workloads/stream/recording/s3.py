@@ -94,6 +94,11 @@ class S3Bucket:
                 f"{names.S3_ACCESS_KEY_ID} and {names.S3_SECRET_ACCESS_KEY}; what is changed there "
                 "reaches the pod after a minute or two"
             )
+        if not all(value.isascii() and value.isprintable() for value in found[:3]):
+            raise StoreError(
+                f"Secret {self._storage.credentials_secret_ref.name}: a key has a line break or "
+                "another character that no credential has"
+            )
         return found
 
     def _free_key(self, store: "S3Store", path: Path) -> str:

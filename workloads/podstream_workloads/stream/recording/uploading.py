@@ -92,11 +92,16 @@ class Uploader:
                 message=self._message,
             )
 
-    def finish(self, *, timeout_s: float) -> bool:
-        """Wait until every file is stored, without long pauses from now on; whether all are."""
+    def hurry(self) -> None:
+        """Make no long pauses from now on: the session ends."""
         with self._changed:
             self._is_hurried = True
             self._changed.notify_all()
+
+    def finish(self, *, timeout_s: float) -> bool:
+        """Wait until every file that was taken is stored; whether all are."""
+        self.hurry()
+        with self._changed:
             return self._changed.wait_for(lambda: not self._waiting, timeout_s)
 
     def _run(self) -> None:
@@ -107,7 +112,10 @@ class Uploader:
                 finished = self._waiting[0]
             try:
                 url = self._store.put(finished)
-            except (StoreError, OSError) as error:
+            except FileNotFoundError:  # of the server's own it is a StoreError
+                self._leave_out(finished)
+                continue
+            except BaseException as error:  # a panic below obstore is no Exception
                 self._note_failure(finished, error)
                 self._pause(pause_s)
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
@@ -123,8 +131,21 @@ class Uploader:
             logger.info("uploaded", extra={"file": finished.path.name, "url": url})
             self._on_change()
 
-    def _note_failure(self, finished: Finished, error: Exception) -> None:
+    def _leave_out(self, finished: Finished) -> None:
+        """Somebody has taken the file from the disk: those behind it must not wait for it."""
+        message = f"{finished.path.name} was gone from the disk before it was copied"
+        logger.error("not uploaded: %s", message, extra={"file": finished.path.name})
+        with self._changed:
+            self._waiting.popleft()
+            self._message = message[:_MAX_MESSAGE_CHARS]
+            self._changed.notify_all()
+        self._on_change()
+
+    def _note_failure(self, finished: Finished, error: BaseException) -> None:
         message = str(error)[:_MAX_MESSAGE_CHARS]
+        if not isinstance(error, (StoreError, OSError)):
+            logger.error("the upload failed", extra={"file": finished.path.name}, exc_info=error)
+            message = f"the upload failed: {type(error).__name__}"
         with self._changed:
             is_news, self._message = message != self._message, message
         if is_news:
