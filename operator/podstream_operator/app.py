@@ -129,6 +129,7 @@ class Operator:
             site=settings.site,
             max_starting=settings.pool_max_starting,
             wake=self._wake_unplaced,
+            touch=self._touch,
         )
         self.queue: WorkQueue[SessionKey] = WorkQueue(
             self._reconciler.reconcile,

@@ -6,8 +6,9 @@ seldom after it: a lost node silences many at once, and their pods stay for a wh
 """
 
 import logging
+from collections.abc import Callable
 
-from podstream_operator.cluster import Cache, KubeClient
+from podstream_operator.cluster import Cache, KubeClient, Touched
 from podstream_operator.errors import ApiError
 from podstream_operator.facts import PodFacts
 
@@ -33,11 +34,13 @@ async def read_pod_again(pod: PodFacts, *, kube: KubeClient, cache: Cache) -> No
         cache.drop_pod(pod)
 
 
-async def read_pods_again(namespace: str, *, kube: KubeClient, cache: Cache) -> None:
-    """Bring the cache up to date on the pods that exist.
+async def read_pods_again(
+    namespace: str, *, kube: KubeClient, cache: Cache, touch: Callable[[Touched], None]
+) -> None:
+    """Bring the cache up to date on the pods that exist, and make due whom news concern.
 
     Raises:
         ApiError: they cannot be listed.
     """
     async for body in kube.list_pods(namespace):
-        cache.put_pod(PodFacts.from_body(body))
+        touch(cache.put_pod(PodFacts.from_body(body)))

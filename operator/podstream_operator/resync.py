@@ -63,6 +63,8 @@ class Resync:
         self._after = after
         self._wanted = asyncio.Event()
         self._wanted.set()
+        self._is_loaded = False
+        """Whether everything was looked at once; from then on what a list brings is news."""
 
     def want(self) -> None:
         """List soon: a watch has begun, or begun again, and is silent on what went before."""
@@ -85,6 +87,7 @@ class Resync:
                 logger.warning("first list failed", extra={"cause": str(error)})
                 await asyncio.sleep(_START_PAUSE_S)
             else:
+                self._is_loaded = True
                 return
 
     async def run(self) -> None:
@@ -160,11 +163,12 @@ class Resync:
             self._cache.put_pool(body)
             pools |= _version_by_uid(body)
         sessions: dict[str, str] = {}
+        # Made due at once: the rest of the list may fail, and to the watch it is no news any more.
         async for body in self._kube.list_sessions(namespace):
-            self._cache.put_session(body, now=self._clock.now())
+            self._tell(Touched(session=self._cache.put_session(body, now=self._clock.now())))
             sessions |= _version_by_uid(body)
         for pod in pods:
-            self._cache.put_pod(pod)
+            self._tell(self._cache.put_pod(pod))
         self._forget(
             namespace,
             before,
@@ -180,6 +184,10 @@ class Resync:
         )
         owners = sessions.keys() | pools.keys()
         await self._collect_orphans(namespace, pods=pods, owner_uids=owners)
+
+    def _tell(self, touched: Touched) -> None:
+        if self._is_loaded:
+            self._touch(touched)
 
     def _forget(
         self,

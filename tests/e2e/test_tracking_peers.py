@@ -49,8 +49,8 @@ async def test_an_expired_token_closes_the_open_socket_and_a_renewed_one_stays()
             made.wait_phase("Ready")
             async with peers(root(made), "/client", "/client", "/processor") as (one, two, gate):
                 for client in (one, two):
-                    await client.say(type="authenticate", jwt=token(CLIENT, expires_in=3))
-                until = time.time() + 3
+                    await client.say(type="authenticate", jwt=token(CLIENT, expires_in=8))
+                until = time.time() + 8
                 await name(gate, [one, two], cameras="gate")
                 await two.say(type="authenticate", jwt=token(CLIENT))
                 ended = await one.socket.receive(timeout=PATIENCE_S)

@@ -4,6 +4,7 @@ import pytest
 from kubernetes.aio.client import Configuration
 
 from fakes.kube_api import running_kube_api
+from fakes.values import START
 from fakes.world import NAMESPACE, session_body
 from podstream_core import names
 from podstream_core.api import SessionKey
@@ -76,3 +77,30 @@ async def test_sessions_that_wait_are_looked_at_before_those_that_are_well() -> 
         await client.close()
     assert [one.session.name for one in touched if one.session] == ["b", "d"]
     assert [key.name for key in looked] == ["a", "c"]
+
+
+async def test_what_a_list_brought_is_looked_at_even_if_the_list_fails() -> None:
+    """To the watch it is no news any more: the session would wait for the next list."""
+    touched: list[Touched] = []
+    cache = Cache()
+    async with running_kube_api() as api:
+        client = AioKubeClient(Configuration(host=api.url), observer=ignore)
+        resync = Resync(
+            kube=client,
+            cache=cache,
+            clock=SystemClock(),
+            watchdog=WatchDog(),
+            namespaces=[NAMESPACE, "elsewhere"],
+            interval_s=600,
+            touch=touched.append,
+            look=lambda _key: None,
+        )
+        await resync.load()
+        touched.clear()
+        body = await api.create(names.SESSION_PLURAL, session_body("late"))
+        api.fail("GET", "elsewhere", status=503)
+        with pytest.raises(ApiUnavailable):
+            await resync.run_once()
+        await client.close()
+    assert cache.put_session(body, now=START) is None
+    assert [one.session.name for one in touched if one.session] == ["late"]

@@ -1,6 +1,7 @@
 """Frames of one process are read by others, the newest one at a time."""
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
@@ -218,6 +219,7 @@ async def test_nothing_is_left_of_a_session(tmp_path: Path) -> None:
 
     async with stage(tmp_path):
         pass
+    gc.collect()  # what earlier tests have left goes now, not between the two counts
     before = descriptors()
     async with stage(tmp_path) as here:
         readers = [await here.reader() for _ in range(3)]
@@ -228,7 +230,7 @@ async def test_nothing_is_left_of_a_session(tmp_path: Path) -> None:
         for reader in readers:
             reader.close()
     # The thread that has read the last frame lets go of it a moment later.
-    await becomes(lambda: descriptors() == before)
+    await becomes(lambda: descriptors() <= before)
 
 
 def test_who_finds_no_stream_says_so(tmp_path: Path) -> None:

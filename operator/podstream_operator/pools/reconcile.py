@@ -16,7 +16,7 @@ from podstream_core.agentapi import AgentState
 from podstream_core.api import PoolKey, PoolStatus, StreamPool
 from podstream_operator.agents import AgentClient
 from podstream_operator.clock import Clock
-from podstream_operator.cluster import Cache, CachedPool, KubeClient
+from podstream_operator.cluster import Cache, CachedPool, KubeClient, Touched
 from podstream_operator.decide.dialling import dial_delay_s
 from podstream_operator.decide.pool import PoolPlan, decide_pool
 from podstream_operator.errors import ApiRejected, ApiUnavailable
@@ -76,6 +76,7 @@ class PoolReconciler:
         site: Site,
         max_starting: int,
         wake: Callable[[str], None],
+        touch: Callable[[Touched], None],
     ) -> None:
         """Make a reconciler.
 
@@ -93,6 +94,7 @@ class PoolReconciler:
             site: where clients find the router.
             max_starting: pods of one pool that may be starting at a time.
             wake: makes sessions of a namespace due that wait for a pod.
+            touch: makes due whom a change concerns.
         """
         self._cache = cache
         self._kube = kube
@@ -107,6 +109,7 @@ class PoolReconciler:
         self._site = site
         self._max_starting = max_starting
         self._wake = wake
+        self._touch = touch
         self._memories: dict[str, PoolMemory] = {}
         self._unsure: set[str] = set()
         """UIDs of pools for which a pod may have been created without anybody's knowing."""
@@ -123,7 +126,9 @@ class PoolReconciler:
             warm_pods_of_pool(key, cache=self._cache, warm=self._warm, now=self._clock.now())
         )
         if uid in self._unsure:
-            await read_pods_again(key.namespace, kube=self._kube, cache=self._cache)
+            await read_pods_again(
+                key.namespace, kube=self._kube, cache=self._cache, touch=self._touch
+            )
             self._unsure.discard(uid)
         memory = self._memories.get(uid) or PoolMemory()
         memory = await self._secrets.ensure(pool, memory=memory)

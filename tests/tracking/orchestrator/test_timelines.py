@@ -4,12 +4,16 @@ import asyncio
 import json
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from podstream_workloads.tracking.orchestrator import SqliteTimelines, StoreError
+from podstream_workloads.tracking.orchestrator.clock import SystemClock
+from podstream_workloads.tracking.orchestrator.timelines import merging
 from podstream_workloads.tracking.orchestrator.timelines.answers import records_body
 from podstream_workloads.tracking.orchestrator.timelines.merging import Merger
+from podstream_workloads.tracking.orchestrator.timelines.recorder import Recorder
 from podstream_workloads.tracking.orchestrator.timelines.summary import Summary
 from podstream_workloads.tracking.orchestrator.timelines.values import (
     Batch,
@@ -95,6 +99,36 @@ def test_what_could_not_be_written_is_written_later_and_the_newest_wins() -> Non
     last = merger.take(now_us=SECOND)
     assert (last.feature_maps, last.ended) == ((), (ended,))
     assert last.started[0].image is None
+
+
+def test_what_has_waited_long_is_written_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All at once took a database longer than a command may, and never got through."""
+    monkeypatch.setattr(merging, "MOST_WRITTEN", 2)
+    merger = Merger(Summary())
+    for number in range(5):
+        merger.sighted(number, b'"gate"', now_us=number * SECOND)
+    first = merger.take(now_us=5 * SECOND)
+    assert ([item.number for item in first.intervals], merger.has_more) == ([0, 1], True)
+    merger.put_back(first)
+    numbers = []
+    while (batch := merger.take(now_us=5 * SECOND)) or merger.has_more:
+        numbers.append([item.number for item in batch.intervals])
+    assert sorted(number for part in numbers for number in part) == [0, 1, 2, 3, 4]
+    assert max(map(len, numbers)) == 2
+
+
+async def test_a_flush_writes_all_the_parts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(merging, "MOST_WRITTEN", 2)
+    store = SqliteTimelines(tmp_path / "timelines.sqlite3")
+    recorder = Recorder(store, clock=SystemClock())
+    await recorder.open()
+    for number in range(5):
+        recorder.sighted(number, b'"gate"')
+    await recorder.flush()
+    assert [len(await store.intervals(number, limit=9)) for number in range(5)] == [1] * 5
+    await recorder.close()
 
 
 def test_records_are_dense_enough_for_the_page_and_in_order() -> None:

@@ -12,7 +12,6 @@ import time
 from fractions import Fraction
 from typing import Final, Protocol
 
-import av
 from av import VideoFrame
 from av.video.reformatter import VideoReformatter
 
@@ -71,7 +70,7 @@ class Onlooker:
             try:
                 frame = self._picture(shared)
                 found = self._estimator.estimate(frame)
-            except (av.FFmpegError, ValueError):
+            except Exception:  # one frame that no estimator is ready for must not end the looking
                 logger.exception("frame %d of the stream cannot be looked at", shared.sequence)
                 continue
             if shared.mark is not None:

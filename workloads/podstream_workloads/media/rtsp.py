@@ -26,7 +26,7 @@ _UNAUTHORIZED: Final = (
 
 
 class NameNotFound(Exception):
-    """The server's name does not resolve. FFmpeg calls that an input/output error."""
+    """The URL leads to no server; FFmpeg calls a name without address an input/output error."""
 
 
 def open_rtsp(url: str, *, timeout_s: float) -> InputContainer:
@@ -37,12 +37,19 @@ def open_rtsp(url: str, *, timeout_s: float) -> InputContainer:
         timeout_s: for the connection, and for each read from it.
 
     Raises:
-        NameNotFound: the server's name does not resolve.
+        NameNotFound: the server's name does not resolve, or host or port cannot be read.
         av.FFmpegError: there is no connection; `describe` has words for it.
     """
-    parts = urlsplit(url)
     try:
-        socket.getaddrinfo(parts.hostname, None, type=socket.SOCK_STREAM)
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        # From nothing: the error's words may hold a password.
+        raise NameNotFound("the URL's host or port cannot be read") from None
+    try:
+        socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise NameNotFound(f"{parts.hostname} is no host name") from error
     except OSError as error:
         raise NameNotFound(f"{parts.hostname}: {error.strerror}") from error
     return av.open(url, format="rtsp", options=_OPTIONS, timeout=(timeout_s, timeout_s))
@@ -76,6 +83,6 @@ def describe(
 
 
 def host_of(url: str) -> str:
-    """`host:port` of a URL."""
+    """`host:port` of a URL that `open_rtsp` could read."""
     parts = urlsplit(url)
     return f"{parts.hostname}:{parts.port or _PORTS[parts.scheme]}"

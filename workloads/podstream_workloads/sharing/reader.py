@@ -45,7 +45,7 @@ class FrameReader:
     def __init__(self, sock: socket.socket) -> None:
         """Take over a connection to the server."""
         self._sock = sock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may close it where it is held
         self._is_closed = False
         self._view: MemoryView | None = None
         self._taken = self._newest = self._missed = 0

@@ -34,19 +34,21 @@ export function filesPanel(current, me) {
   }}, name);
   const pathOf = (file) => `/s/${current.session.namespace}/${current.session.name}/results/${encodeURIComponent(file)}`;
   const open = async (file) => request(pathOf(file), {bearer: await clientToken(current.session, me)});
-  let renewing;
+  let renewing, turn = 0;  // counts stops: a pass that comes after one is renewed no more
   // A media element sends no token: for a while the browser holds a cookie that opens these files.
   const admit = async () => {
     const bearer = await clientToken(current.session, me);
     if (bearer === null) return;
     await request(`${sessionPath(current.session)}/files/pass`, {method: "POST", bearer, credentials: "same-origin"});
   };
-  const stop = () => { clearInterval(renewing); replace(screen); };
+  const stop = () => { turn += 1; clearInterval(renewing); replace(screen); };
   const view = (file, label, make) => h("button", {type: "button", onclick: async () => {
     fault.textContent = "";
     stop();
+    const mine = turn;
     try {
       await admit();
+      if (mine !== turn) return;
       const shown = make(file);
       shown.addEventListener("error", () => { fault.textContent = `${file} cannot be shown: ${shown.error?.message || "it may have gone with its pod"}`; });
       shown.src = pathOf(file);

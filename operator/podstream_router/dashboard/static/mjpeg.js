@@ -22,12 +22,20 @@ export class Pictures {
   async play(path, bearer, onEnd) {
     const stopping = new AbortController();
     const headers = bearer ? {Authorization: `Bearer ${bearer}`} : {};
-    const response = await fetch(path, {headers, signal: stopping.signal, cache: "no-store", credentials: "omit"});
-    if (!response.ok) {
-      const {message} = await response.json().catch(() => ({message: `the router answered ${response.status}`}));
-      throw new Error(message);
+    this.stopping = stopping;  // from here on `stop` ends it, also before the first picture
+    let response;
+    try {
+      response = await fetch(path, {headers, signal: stopping.signal, cache: "no-store", credentials: "omit"});
+      if (!response.ok) {
+        const {message} = await response.json().catch(() => ({message: `the router answered ${response.status}`}));
+        throw new Error(message);
+      }
+    } catch (error) {
+      const wasStopped = this.stopping !== stopping;
+      if (!wasStopped) this.stopping = undefined;
+      if (wasStopped) return;
+      throw error;
     }
-    this.stopping = stopping;
     this.follow(response.body.getReader()).catch(() => {}).finally(() => {
       if (this.stopping === stopping) this.stopping = undefined;
       onEnd();

@@ -14,6 +14,7 @@ export class BallPlayer {
     this.count = 0;
     this.answered = new Map();  // frames and what was seen in them, by RTP timestamp
     this.toldAt = -Infinity;
+    this.turn = 0;  // counts stops: a callback that was asked for before one looks no more
   }
 
   async play(path, bearer) {
@@ -22,8 +23,9 @@ export class BallPlayer {
     this.toldAt = -Infinity;
     await connection.play(path, bearer, {onMessage: (text) => this.#told(text)});
     this.beat = setInterval(() => connection.say("ping"), BEAT_MS);
+    const mine = this.turn;
     const look = (now, named) => {
-      if (!connection.playing) return;
+      if (!connection.playing || mine !== this.turn) return;
       this.#look(named);
       video.requestVideoFrameCallback(look);
     };
@@ -45,6 +47,10 @@ export class BallPlayer {
     const {video} = this.connection;
     const begun = performance.now();
     const {picture, rtpTimestamp} = this.#picture(named);
+    if (this.answered.has(rtpTimestamp)) {  // seen already, when the page was called too late
+      picture.close?.();
+      return;
+    }
     const ball = this.finder.find(picture, [video.videoWidth, video.videoHeight]);
     const micros = (performance.now() - begun) * 1000;
     // A frame that has no name cannot be scored; it is drawn all the same.
@@ -83,6 +89,7 @@ export class BallPlayer {
   }
 
   async stop() {
+    this.turn += 1;
     clearInterval(this.beat);
     this.#forget(0);
     await this.connection.stop();

@@ -34,11 +34,15 @@ export function publishPanel(current, me) {
     return {x: (x + 0.5) * wide - 0.5, y: (y + 0.5) * high - 0.5, radius: radius && radius * wide};
   }
 
+  let turn = 0;  // counts stops: whoever is asked for the camera may leave the page meanwhile
+
   async function start() {
     const {namespace, name} = current.session;
+    const mine = turn;
     const camera = await openCamera(publishRole(current.session));
     try {
       const bearer = await clientToken(current.session, me);
+      if (mine !== turn) return;
       const onMessage = isAnswered(current.session) ? take : undefined;
       await connection.publish(`/s/${namespace}/${name}/whip`, bearer, camera, {onMessage});
     } finally {
@@ -47,6 +51,7 @@ export function publishPanel(current, me) {
   }
 
   async function stop() {
+    turn += 1;
     await connection.stop();
     overlay.clear();
   }

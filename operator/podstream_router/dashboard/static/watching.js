@@ -24,17 +24,21 @@ export function watchPanel(current, me) {
   const element = panel("Live video", hint, overlay.element, canvas, h("div", {class: "buttons"}, button), fault);
   const playing = () => connection.playing || pictures.playing;
 
+  let turn = 0;  // counts stops: what was begun before one does not go on after it
+
   async function stop() {
+    turn += 1;
     pictures.stop();
     await player.stop();
   }
 
   // WebRTC, and where it does not come through single pictures over HTTP.
-  async function look(base, bearer) {
+  async function look(base, bearer, mine) {
     try {
       await connection.play(`${base}/whep`, bearer);
     } catch (error) {
       await connection.stop();
+      if (mine !== turn) return;
       if (FINAL.includes(error.status)) throw error;
       await pictures.play(`${base}/mjpeg`, bearer, update);
     }
@@ -42,10 +46,12 @@ export function watchPanel(current, me) {
 
   async function start() {
     const {namespace, name} = current.session;
+    const mine = turn;
     const bearer = await clientToken(current.session, me);
+    if (mine !== turn) return;
     const base = `/s/${namespace}/${name}`;
     if (watchRole(current.session).kind === "player") await player.play(`${base}/whep`, bearer);
-    else await look(base, bearer);
+    else await look(base, bearer, mine);
   }
 
   function words(role) {

@@ -104,6 +104,15 @@ class StreamOperations:
         )
 
     async def _run(self) -> None:
+        try:
+            await self._keep_running()
+        except (OSError, ValueError) as error:
+            self.kill()
+            logger.exception("the stream's operations broke off")
+            if not self._has_ended():
+                self._on_failure(f"their process cannot be followed: {error}")
+
+    async def _keep_running(self) -> None:
         crashes = 0
         while crashes < _MOST_CRASHES and not self._has_ended():
             before = self._newest

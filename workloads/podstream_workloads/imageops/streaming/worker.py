@@ -56,8 +56,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: reader.close())
     print("ready", flush=True)  # noqa: T201
     last = work(reader, chain)
-    if last is not None:
-        cv2.imwrite(picture, last)
+    part = f"{picture}.part.png"  # a process that is killed meanwhile leaves no half picture
+    if last is not None and cv2.imwrite(part, last):
+        os.replace(part, picture)
 
 
 if __name__ == "__main__":

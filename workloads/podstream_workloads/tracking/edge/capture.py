@@ -126,11 +126,11 @@ class Capture:
     def _file(self) -> Iterator[Decoded]:
         start_s = 0.0
         while True:
-            end_s = start_s
+            end_s, came = start_s, False
             for time_s, decoded in _file_pictures(self._settings.url):
-                end_s = max(end_s, start_s + time_s)
+                end_s, came = max(end_s, start_s + time_s), True
                 yield start_s + time_s, decoded
-            if end_s == start_s:
+            if not came:
                 raise SourceFailed(f"{Path(self._settings.url).name}: no pictures")
             if not self._settings.loop:
                 return

@@ -46,6 +46,12 @@ class StreamFeed:
             self._thread.join(_JOIN_S)
 
     def _run(self) -> None:
+        try:
+            self._feed()
+        finally:
+            self._frames.close()  # who waits for a picture must not do so for ever
+
+    def _feed(self) -> None:
         # Seconds of the day's clock: what a site hears of a camera never repeats.
         offset_s = time.time() - time.monotonic()
         due_at = 0.0
@@ -57,4 +63,3 @@ class StreamFeed:
             # The tracker keeps a picture for longer than it may be kept here.
             image = shared.image.copy()
             self._frames.put(Frame(image, shared.at + offset_s, shared.sequence - 1))
-        self._frames.close()

@@ -58,6 +58,7 @@ class IntruderEdge:
             if settings.evidence
             else None
         )
+        self._keeping = asyncio.Lock()
         self.evidence: tuple[Path, ...] = ()
         """Pictures of alarms that are kept, the oldest first."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="detector")
@@ -169,8 +170,10 @@ class IntruderEdge:
         self._log_ratios()
         if self._evidence is not None:
             try:
-                await asyncio.to_thread(self._evidence.keep, frame.data, at=self._tally.last_alarm)
-                self.evidence = tuple(await asyncio.to_thread(self._evidence.pictures))
+                async with self._keeping:  # one at a time: each leaves out the oldest ones
+                    at = self._tally.last_alarm
+                    await asyncio.to_thread(self._evidence.keep, frame.data, at=at)
+                    self.evidence = tuple(await asyncio.to_thread(self._evidence.pictures))
             except OSError as error:
                 logger.error("The picture of an intruder was not saved: %s", error)
 

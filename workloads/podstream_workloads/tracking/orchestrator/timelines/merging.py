@@ -15,6 +15,9 @@ from podstream_workloads.tracking.orchestrator.timelines.values import (
 
 GAP_US: Final = 2 * MICROSECONDS
 """Sightings less than this apart are one interval."""
+MOST_WRITTEN: Final = 5_000
+"""Intervals of one batch: after an outage a batch of all would take a database longer than a
+command may, and would never get through."""
 _MAX_PENDING: Final = 100_000  # intervals that wait for a database that does not answer, ~20 MB
 
 
@@ -71,27 +74,40 @@ class Merger:
             self._started[change.number] = replace(waiting, image=None)
 
     def take(self, *, now_us: int) -> Batch:
-        """All that is not yet written; intervals that cannot grow any more are forgotten."""
+        """What is not yet written, of intervals the oldest; `has_more` tells of others.
+
+        Intervals that cannot grow any more are forgotten.
+        """
         for key, current in list(self._open.items()):
             if current.dirty:
                 self._finish(_interval(key, current))
                 current.dirty = False
             elif now_us - current.last_us >= GAP_US:
                 del self._open[key]
+        keys = list(self._finished)[:MOST_WRITTEN]
         batch = Batch(
             started=tuple(self._started.values()),
             feature_maps=tuple(self._maps.values()),
             ended=tuple(self._ended.values()),
-            intervals=tuple(self._finished.values()),
+            intervals=tuple(self._finished.pop(key) for key in keys),
         )
-        self._finished = {}
         self._started, self._maps, self._ended = {}, {}, {}
         return batch
+
+    @property
+    def has_more(self) -> bool:
+        """Whether intervals wait that the last batch had no room for."""
+        return bool(self._finished)
 
     def put_back(self, batch: Batch) -> None:
         """Take up what could not be written; what has changed since wins."""
         self._started = {item.number: item for item in batch.started} | self._started
         self._ended = {item.number: item for item in batch.ended} | self._ended
+        # A picture that nobody will ask for again is not kept.
+        self._started = {
+            number: replace(item, image=None) if number in self._ended else item
+            for number, item in self._started.items()
+        }
         maps = {item.number: item for item in batch.feature_maps} | self._maps
         self._maps = {key: item for key, item in maps.items() if key not in self._ended}
         newer, self._finished = self._finished, {}

@@ -113,14 +113,17 @@ class Recorder:
 
     async def _flush(self) -> None:
         async with self._lock:
-            batch = self._merger.take(now_us=self.now_us())
-            if not batch:
-                return
-            try:
-                await self._store.write(batch)
-            except BaseException:
-                self._merger.put_back(batch)
-                raise
+            is_first = True
+            while is_first or self._merger.has_more:
+                is_first = False
+                batch = self._merger.take(now_us=self.now_us())
+                if not batch:
+                    return
+                try:
+                    await self._store.write(batch)
+                except BaseException:
+                    self._merger.put_back(batch)
+                    raise
 
     async def _try_flush(self) -> None:
         try:
