@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -93,26 +94,35 @@ def test_stream_is_stopped_and_started_while_nobody_is_connected() -> None:
         assert figures(made)["framesReceived"] == 10
 
 
+def have_seen(seen: list[list[bytes]], count: int) -> bool:
+    return all(len(frames) >= count for frames in seen)
+
+
 def test_frames_in_odd_pieces_and_a_cut_one_are_whole_for_two_viewers() -> None:
     frames = list(pushed_frames(6))
     spec = {**SPEC, "stream": {"maxViewers": 2}}
     with session(spec, prefix="cut") as made:
         made.wait_phase("Ready")
         seen: list[list[bytes]] = [[], []]
+        both = threading.Barrier(3)
 
         def look(found: list[bytes]) -> None:
             with urllib.request.urlopen(url(made, "frames"), timeout=60) as view:
+                both.wait(60)
                 found.extend(view.read(FRAME) for _ in frames)
 
         viewers = [threading.Thread(target=look, args=(found,)) for found in seen]
         for viewer in viewers:
             viewer.start()
-        kube.until(lambda: figures(made).get("viewers") == 2, what="two viewers")
+        both.wait(60)
         cut = frames[0][: FRAME // 2 + 1]
         with socket.create_connection(address(made), timeout=30) as client:
             data = b"".join([*frames, cut])
             for begin in range(0, len(data), 100_003):  # no piece ends where a frame does
                 client.sendall(data[begin : begin + 100_003])
+                # A viewer that is behind loses frames: each is seen before the next one is whole.
+                whole = min((begin + 100_003) // FRAME, len(frames))
+                kube.until(partial(have_seen, seen, whole), what=f"{whole} frames with both")
             for viewer in viewers:
                 viewer.join(60)
         assert seen == [frames, frames]
