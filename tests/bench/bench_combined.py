@@ -13,10 +13,7 @@ with tracking. Frames that a workload has dropped cost nothing: their share is p
 """
 
 import argparse
-import json
-import re
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,13 +22,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import psutil
-import yaml
 
 from bench.kept import keep
 from fakes.balls import Scene
+from fakes.local_run import BIN, LocalRun, local_run
 from fakes.video import write_video
 
-BIN: Final = Path(sys.executable).parent
 OPERATIONS: Final = ["resize=320x0", "gray"]
 CAMERA: Final = {"camera": {"id": "desk", "fps": 30, "source": {"type": "Stream"}}}
 RECORDING: Final = {"codec": "MJPG"}
@@ -57,51 +53,17 @@ def sessions(size: tuple[int, int]) -> dict[str, dict[str, Any]]:
     }
 
 
-class Run:
-    """A session as processes."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self.process = process
-        self.said: list[str] = []
-
-    def says(self, pattern: str) -> str:
-        """First group of a pattern in what is said."""
-        assert self.process.stderr is not None
-        for line in self.said:
-            if found := re.search(pattern, line):
-                return found[1]
-        for line in self.process.stderr:
-            self.said.append(line)
-            if found := re.search(pattern, line):
-                return found[1]
-        raise RuntimeError("".join(self.said))
-
-    def workers(self) -> list[psutil.Process]:
-        """The workloads' processes, and those that they have started."""
-        return psutil.Process(self.process.pid).children(recursive=True)
-
-
 @contextmanager
-def running(spec: dict[str, Any], folder: Path) -> Iterator[Run]:
+def running(spec: dict[str, Any], folder: Path) -> Iterator[LocalRun]:
     body = {
         "apiVersion": "podstream.dev/v1alpha1",
         "kind": "StreamSession",
         "metadata": {"name": "bench"},
         "spec": {**spec, "access": {"mode": "Public"}, "reconnectSeconds": 0},
     }
-    path = folder / "session.yaml"
-    path.write_text(yaml.safe_dump(body))
     ports = [part for name in ("", "grpc-", "frames-") for part in (f"--{name}port", "0")]
-    command = [str(BIN / "podstream-run"), *ports, str(path)]
-    with subprocess.Popen(
-        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        try:
-            yield Run(process)
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.communicate(timeout=30)
+    with local_run(body, folder, *ports) as run:
+        yield run
 
 
 def cpu_s(processes: list[psutil.Process]) -> float:
@@ -123,16 +85,14 @@ def measure(spec: dict[str, Any], *, video: Path, seconds: float) -> dict[str, f
             run.says(r"phase\s+(Connected)")
             connected = time.monotonic()
             time.sleep(WARM_UP_S)
-            workers = run.workers()
+            workers = psutil.Process(run.pid).children(recursive=True)
             begun, before = time.monotonic(), cpu_s(workers)
             time.sleep(seconds)
             used, lasted = cpu_s(workers) - before, time.monotonic() - begun
             published_s = time.monotonic() - connected
             client.terminate()
-        out, err = run.process.communicate(timeout=60)
-        if run.process.returncode:
-            raise RuntimeError("".join([*run.said, err]))
-    found = counts(json.loads(out)["results"])
+        report = run.report()
+    found = counts(report["results"])
     # A busy machine's client publishes fewer frames: what counts is what one of them costs.
     rate = found["framesReceived"] / published_s
     return {"cpuMsPerFrame": used / lasted / rate * 1e3, "framesPerS": rate, **found}

@@ -1,10 +1,7 @@
 """Every sample runs as a local process, used as its comments say."""
 
-import json
-import re
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,6 +13,7 @@ import pytest
 import yaml
 
 from fakes.balls import Scene
+from fakes.local_run import BIN, LocalRun, local_run
 from fakes.s3_server import S3, s3_server
 from fakes.video import write_video
 
@@ -29,7 +27,6 @@ SAMPLES = sorted(
     for path in (ROOT / "crds/samples").glob("*.yaml")
     if "tracking" not in (spec := yaml.safe_load(path.read_text())["spec"]) or "stream" in spec
 )
-BIN = Path(sys.executable).parent
 PORTS = ("--port", "--signalling-port", "--grpc-port", "--frames-port")
 FRAMES = 30
 
@@ -43,34 +40,10 @@ def _free_ports(count: int) -> list[str]:
             probe.close()
 
 
-class Run:
-    """`podstream-run` as a process."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self._process = process
-        self._said: list[str] = []
-
-    def says(self, pattern: str) -> str:
-        """First group of a pattern in what was said or will be."""
-        assert self._process.stderr is not None
-        for line in self._said:
-            if found := re.search(pattern, line):
-                return found[1]
-        for line in self._process.stderr:
-            self._said.append(line)
-            if found := re.search(pattern, line):
-                return found[1]
-        raise AssertionError(f"no {pattern!r} in:\n{''.join(self._said)}")
-
-    def report(self) -> dict[str, Any]:
-        """What is printed at the end, once it has come."""
-        out, err = self._process.communicate(timeout=120)
-        assert self._process.returncode == 0, "".join([*self._said, err])
-        return dict(json.loads(out))
-
-
 @contextmanager
-def _running(sample: Path, folder: Path, *flags: str, bucket: S3 | None = None) -> Iterator[Run]:
+def _running(
+    sample: Path, folder: Path, *flags: str, bucket: S3 | None = None
+) -> Iterator[LocalRun]:
     """A run of the sample, which gives a client that has left a second to come back.
 
     Its bucket, where it names one, is at the server that is given.
@@ -80,23 +53,11 @@ def _running(sample: Path, folder: Path, *flags: str, bucket: S3 | None = None) 
     (spec["template"]["spec"] if "template" in spec else spec)["reconnectSeconds"] = 1
     if bucket is not None:
         spec["stream"]["recording"]["s3"]["endpoint"] = bucket.url
-    path = folder / "session.yaml"
-    path.write_text(yaml.safe_dump(manifest))
     flags += tuple(
         part for pair in zip(PORTS, _free_ports(len(PORTS)), strict=True) for part in pair
     )
-    with subprocess.Popen(
-        [str(BIN / "podstream-run"), str(path), *flags],
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
-        try:
-            yield Run(process)
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.communicate(timeout=20)
+    with local_run(manifest, folder, *flags) as run:
+        yield run
 
 
 def _call(*command: str, **env: str) -> None:
@@ -111,7 +72,7 @@ def _call(*command: str, **env: str) -> None:
     )
 
 
-def _play_circle(run: Run, spec: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _play_circle(run: LocalRun, spec: dict[str, Any], folder: Path) -> dict[str, Any]:
     is_seen_here = spec["circle"].get("source") in ("Upload", "Stream")
     if "signalling" in spec.get("listeners", []):
         host, port = run.says(r"signalling\s+(\S+)").split(":")
@@ -149,7 +110,7 @@ def _check_onlookers(results: dict[str, Any]) -> None:
     assert 0 < camera["frames"] + camera["dropped"] + camera["skipped"] <= frames
 
 
-def _turn_picture(run: Run, folder: Path) -> dict[str, Any]:
+def _turn_picture(run: LocalRun, folder: Path) -> dict[str, Any]:
     host, port = run.says(r"gRPC\s+(\S+)").split(":")
     run.says(r"phase\s+(Ready)")
     _save_picture(folder / "photo.png")
@@ -164,7 +125,7 @@ def _turn_picture(run: Run, folder: Path) -> dict[str, Any]:
     return report
 
 
-def _stream_frames(run: Run, spec: dict[str, Any]) -> dict[str, Any]:
+def _stream_frames(run: LocalRun, spec: dict[str, Any]) -> dict[str, Any]:
     if "source" in spec["stream"]:
         report = run.report()
         assert report["results"]["stream"]["framesReceived"] == spec["stream"]["source"]["frames"]

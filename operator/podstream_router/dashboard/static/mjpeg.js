@@ -31,9 +31,8 @@ export class Pictures {
         throw new Error(message);
       }
     } catch (error) {
-      const wasStopped = this.stopping !== stopping;
-      if (!wasStopped) this.stopping = undefined;
-      if (wasStopped) return;
+      if (this.stopping !== stopping) return;  // it was stopped, which is no fault
+      this.stopping = undefined;
       throw error;
     }
     this.follow(response.body.getReader()).catch(() => {}).finally(() => {

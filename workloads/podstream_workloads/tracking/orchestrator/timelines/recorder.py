@@ -113,17 +113,14 @@ class Recorder:
 
     async def _flush(self) -> None:
         async with self._lock:
-            is_first = True
-            while is_first or self._merger.has_more:
-                is_first = False
-                batch = self._merger.take(now_us=self.now_us())
-                if not batch:
-                    return
+            while batch := self._merger.take(now_us=self.now_us()):
                 try:
                     await self._store.write(batch)
                 except BaseException:
                     self._merger.put_back(batch)
                     raise
+                if not self._merger.has_more:
+                    return  # what was seen meanwhile can wait for the next time
 
     async def _try_flush(self) -> None:
         try:
